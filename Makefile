@@ -1,0 +1,48 @@
+# One line a recipe: the logic is Python in hack/. `make` alone lists the targets.
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+
+.PHONY: demo status chat logs destroy
+demo: ## A local cluster, KServe, a tiny model on vLLM, an answer (IMAGES=registry|source|auto)
+	@hack/run demo
+status: ## What runs in the demo cluster
+	@hack/run status
+chat: ## Ask the demo's model
+	@hack/run chat
+logs: ## Last lines of the controller and of the engine
+	@hack/run logs
+destroy: ## Remove all that make demo made, but for the cache
+	@hack/run destroy
+
+.PHONY: crds preflight
+crds: ## KServe's resource definitions into the current cluster (CA=file: PEM bundle of the webhook's certificate)
+	@hack/run crds $(CA)
+preflight: ## What only the cluster knows, for FILE=values/….yaml and NAMESPACE
+	@hack/run preflight $(FILE) $(NAMESPACE)
+
+.PHONY: deps generate golden verify lint test smoke smoke-full
+deps: ## Pack the charts' dependencies (needed before helm install from a clone)
+	@hack/run deps
+generate: ## Write the generated files: schemas, defaults
+	@hack/run generate
+golden: ## Rewrite the golden files; review the diff
+	@hack/run golden
+verify: ## Generated files are current
+	@hack/run stages verify
+lint: ## ruff, mypy, yamllint, shellcheck, helm lint --strict, ct lint
+	@hack/run stages lint
+test: ## Everything but smoke
+	@hack/run stages verify lint render consumer controlplane
+smoke: ## Real pods in the kind cluster, one case a property
+	@hack/run stages smoke
+smoke-full: ## The long matrix: Helm 3 and 4, both kinds of apply, every fault
+	@hack/run stages smoke-full
+
+CA ?=
+FILE ?=
+NAMESPACE ?=

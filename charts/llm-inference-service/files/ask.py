@@ -1,0 +1,47 @@
+"""`helm test`: ask the served model for its list, a completion and a stream. Standard library only: runs in the engine image.
+
+Environment: BASE_URL, MODEL, PROMPT, MAX_TOKENS. Ends with status 1 and one line that says what was wrong.
+"""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+
+BASE, MODEL = os.environ["BASE_URL"], os.environ["MODEL"]
+
+
+def ask(path, body=None):
+    """One request; returns the open answer."""
+    request = urllib.request.Request(BASE + path, data=body and json.dumps(body).encode())
+    request.add_header("Content-Type", "application/json")
+    try:
+        return urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{path}: HTTP {error.code}: {error.read(500).decode(errors='replace')}")
+    except OSError as error:
+        sys.exit(f"{path}: {error}")
+
+
+models = [entry["id"] for entry in json.load(ask("/v1/models"))["data"]]
+if MODEL not in models:
+    sys.exit(f"/v1/models: {MODEL} is not served; served are {models}")
+print(f"models: {', '.join(models)}")
+
+wanted = {"model": MODEL, "prompt": os.environ["PROMPT"], "max_tokens": int(os.environ["MAX_TOKENS"]), "temperature": 0}
+answer = json.load(ask("/v1/completions", wanted))
+if not answer["usage"]["completion_tokens"]:
+    sys.exit(f"/v1/completions: no tokens: {answer}")
+print(f"completion: {answer['usage']['completion_tokens']} tokens: {answer['choices'][0]['text']!r}")
+
+chunks, ended = [], False
+for line in ask("/v1/completions", {**wanted, "stream": True}):
+    data = line.decode().strip().removeprefix("data: ")
+    if data == "[DONE]":
+        ended = True
+    elif data:
+        chunks += [choice["text"] for choice in json.loads(data)["choices"]]
+if not ended or not chunks:
+    sys.exit(f"/v1/completions: the stream gave {len(chunks)} chunks and {'an' if ended else 'no'} end mark")
+print(f"stream: {len(chunks)} chunks: {''.join(chunks)!r}")

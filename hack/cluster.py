@@ -1,0 +1,159 @@
+"""The kind cluster of `make demo` and `make smoke`: checks first, images from a registry or from source, one code path."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from hack import gobuild, paths, versions
+from hack.console import StepFailed, Timeline, say
+from hack.kube import Cluster
+from hack.lab import builds, daemon, images
+from hack.shell import out, run
+
+NAME = os.environ.get("LLM_STACK_CLUSTER", "llm-stack")
+PROGRAMS = ("helm", "kind", "kubectl")
+WORKLOADS = ("controller", "engine-cpu")
+LOADED = "/kind/llm-stack-images"  # on the node: one empty file for each archive that was loaded
+NODE_AND_WORKLOADS = ("node", *WORKLOADS)
+MEMORY_GIB = 8
+DISK_COLD_GIB, DISK_WARM_GIB = 25, 8
+REGISTRY = "https://registry-1.docker.io/v2/"
+
+
+def kubeconfig() -> Path:
+    """The cluster's own kubeconfig; the user's one is never touched."""
+    return paths.cache() / "kind" / f"{NAME}.kubeconfig"
+
+
+def cluster() -> Cluster:
+    return Cluster(kubeconfig())
+
+
+def exists() -> bool:
+    """Whether the cluster is there and its node runs."""
+    if not kubeconfig().exists() or not shutil.which("docker"):
+        return False
+    state = run("docker", "inspect", "-f", "{{.State.Running}}", f"{NAME}-control-plane", check=False)
+    return state.stdout.strip() == "true"
+
+
+def image_source() -> str:
+    """`registry` or `source`, from `$IMAGES` (auto: a registry if one answers)."""
+    wanted = os.environ.get("IMAGES", "auto")
+    if wanted not in ("auto", "registry", "source"):
+        raise StepFailed(f"IMAGES: {wanted!r} is none of registry, source, auto; set one of them")
+    if wanted != "auto":
+        return wanted
+    try:
+        urllib.request.urlopen(REGISTRY, timeout=5)
+    except urllib.error.HTTPError as error:
+        # A registry asks for a login and names its API; a proxy that refuses does not.
+        return "registry" if error.headers.get("Docker-Distribution-Api-Version") else "source"
+    except (OSError, http.client.HTTPException):
+        return "source"
+    return "registry"
+
+
+def check_machine(source: str) -> None:
+    """Refuse at once what would fail after minutes: tools, memory, disk."""
+    if exists():
+        return
+    if source == "source":
+        gobuild.go_version()
+    available = _memory_gib()
+    if available is not None and available < MEMORY_GIB:
+        raise StepFailed(
+            f"memory: {available:.1f} GiB are available and the demo needs {MEMORY_GIB}; end other programs or add memory"
+        )
+    need = DISK_WARM_GIB if source == "registry" or _built() else DISK_COLD_GIB
+    folder = paths.cache()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < need:
+        raise StepFailed(
+            f"disk: {free:.1f} GiB are free at {paths.cache()} and {need} are needed; free some or set LLM_STACK_CACHE elsewhere"
+        )
+
+
+def _built() -> bool:
+    return all(images.is_built(name) for name in NODE_AND_WORKLOADS)
+
+
+def _memory_gib() -> float | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None  # not Linux: docker's own machine decides
+    return next(int(line.split()[1]) / 2**20 for line in lines if line.startswith("MemAvailable:"))
+
+
+def up(timeline: Timeline) -> Cluster:
+    """The cluster, created where it is missing, with the workload images on its node."""
+    source = image_source()
+    with timeline.step(f"check this machine (images from {source})"):
+        check_machine(source)
+        if source == "source" and not _built():
+            daemon.ensure_packages(["build"])
+        daemon.ensure_docker()
+    with timeline.step("programs and images: what is missing is built, the first time for many minutes") as step:
+        names = NODE_AND_WORKLOADS if source == "source" else ()
+        builds.build_all(names, step.note, lambda part, seconds: say(f"    {part}: {seconds:.0f} s"), PROGRAMS)
+    if not exists():
+        with timeline.step(f"kind cluster {NAME}") as step:
+            _create(source, step.note)
+    if source == "source":
+        missing = [name for name in WORKLOADS if not _is_loaded(images.archive(name))]
+        if missing:
+            with timeline.step(f"load images onto the node: {', '.join(missing)}"):
+                archives = [images.archive(name) for name in missing]
+                run(gobuild.program("kind"), "load", "image-archive", *archives, "--name", NAME)
+                _on_node("mkdir", "-p", LOADED)
+                _on_node("touch", *(f"{LOADED}/{archive.name}" for archive in archives))
+    return cluster()
+
+
+def _create(source: str, note: builds.Note) -> None:
+    kind = gobuild.program("kind")
+    if NAME in out(kind, "get", "clusters", "-q").split():
+        note("removing the remains of an interrupted run")
+        run(kind, "delete", "cluster", "--name", NAME)
+    image = versions.images()["node"].pinned
+    if source == "source":
+        image = images.ref("node")
+        if run("docker", "image", "inspect", image, check=False).returncode:
+            note("loading the node image into docker")
+            run("docker", "load", "-i", images.archive("node"))
+    note("creating")
+    kubeconfig().parent.mkdir(parents=True, exist_ok=True)
+    run(kind, "create", "cluster", "--name", NAME, "--image", image, "--kubeconfig", kubeconfig(), "--wait", "180s")
+
+
+def _on_node(*command: str, check: bool = True) -> str:
+    return run("docker", "exec", f"{NAME}-control-plane", *command, check=check).stdout.strip()
+
+
+def _is_loaded(archive: Path) -> bool:
+    """Whether the node has this very archive: its name carries the content, the image's name does not."""
+    return bool(_on_node("ls", f"{LOADED}/{archive.name}", check=False))
+
+
+def memory_peak_gib() -> float | None:
+    """The most memory that the node and all pods used since it was created, page cache included; None where it is not told."""
+    for file in ("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", "/sys/fs/cgroup/memory.peak"):
+        told = _on_node("cat", file, check=False)
+        if told.isdigit():
+            return int(told) / 2**30
+    return None
+
+
+def delete() -> None:
+    """Remove the cluster and its kubeconfig."""
+    if shutil.which("docker") and run("docker", "info", check=False).returncode == 0:
+        run(gobuild.program("kind"), "delete", "cluster", "--name", NAME)
+    kubeconfig().unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""What the platform plane needs from KServe's pinned module besides our chart: the custom resource definitions."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import yaml
+
+from hack import gobuild
+
+NAMESPACE = "kserve"  # hard-coded by KServe in its conversion webhook and presets
+WEBHOOK_SERVICE = "llmisvc-webhook-server-service"
+CERTIFICATE_SECRET = "llmisvc-webhook-server-cert"
+CONTROLLER = "llmisvc-controller-manager"
+CRDS = ("llminferenceservices.serving.kserve.io", "llminferenceserviceconfigs.serving.kserve.io")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Object = dict[str, Any]
+
+
+def webhook_hosts() -> tuple[str, ...]:
+    """Names that the webhook's serving certificate must carry."""
+    return (f"{WEBHOOK_SERVICE}.{NAMESPACE}.svc", f"{WEBHOOK_SERVICE}.{NAMESPACE}.svc.cluster.local")
+
+
+def crds(ca: str, url: str = "") -> list[Object]:
+    """KServe's resource definitions with their conversion webhook trusted by `ca` (PEM).
+
+    The webhook is our chart's Service, or `url` for a controller that runs outside the cluster (tests).
+    """
+    where: Object = (
+        {"url": f"{url}/convert"}
+        if url
+        else {"service": {"name": WEBHOOK_SERVICE, "namespace": NAMESPACE, "path": "/convert", "port": 443}}
+    )
+    client = {**where, "caBundle": base64.b64encode(ca.encode()).decode()}
+    found = []
+    folder = gobuild.module_dir("kserve") / "config" / "crd" / "full" / "llmisvc"
+    for file in sorted(folder.glob("serving.kserve.io_*.yaml")):
+        crd: Object = yaml.load(file.read_text(), Loader=_Loader)
+        crd.pop("status", None)
+        crd["spec"]["conversion"] = {
+            "strategy": "Webhook",
+            "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1", "v1beta1"]},
+        }
+        found.append(crd)
+    assert {crd["metadata"]["name"] for crd in found} == set(CRDS)
+    return found

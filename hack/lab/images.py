@@ -1,0 +1,89 @@
+"""Images built from source, as archives in the cache: each keyed by the content of all that goes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hack import cached, gobuild, paths, versions
+from hack.console import StepFailed
+from hack.lab import archive as archives
+from hack.lab import engine_image, node_image, rootfs, tree
+
+
+@dataclass(frozen=True)
+class Source:
+    """How one image is built: its name, the key of its content, what writes its archive."""
+
+    ref: Callable[[], str]
+    content: Callable[[], str]
+    build: Callable[[Path], None]
+
+
+def ref(name: str) -> str:
+    """The name under which a node knows image `name` built from source; StepFailed for an image that is not built from source."""
+    return _source(name).ref()
+
+
+def archive(name: str) -> Path:
+    """The archive of image `name` (node, controller, engine-cpu, busybox), built first if need be.
+
+    Raises StepFailed for an image that is not built from source, or when not root; CommandFailed when a program fails.
+    """
+    source = _source(name)
+    return cached.artifact("images", f"{name}.tar", source.content(), source.build)
+
+
+def is_built(name: str) -> bool:
+    """Whether the archive of image `name` is in the cache already."""
+    return (paths.cache() / "images" / f"{name}.tar-{_source(name).content()}").exists()
+
+
+def names() -> tuple[str, ...]:
+    """The images that can be built from source."""
+    return tuple(_SOURCES)
+
+
+def _source(name: str) -> Source:
+    if name not in _SOURCES:
+        raise StepFailed(f"image {name}: not built from source; IMAGES=source knows {', '.join(_SOURCES)}")
+    return _SOURCES[name]
+
+
+def _controller_ref() -> str:
+    return versions.images()["controller"].ref
+
+
+def _controller_content() -> str:
+    code = [Path(__file__).parent / f"{name}.py" for name in ("archive", "images", "tree")]
+    return cached.key(_controller_ref(), str(versions.go_modules()["kserve"]), gobuild.go_version(), *code)
+
+
+def _build_controller(target: Path) -> None:
+    """KServe's controller alone, as in its llmisvc-controller.Dockerfile: no shell, no libraries."""
+    root = target.with_name("root")
+    tree.place(root / "manager", gobuild.program("llmisvc-controller"), 0o755)
+    tree.make_folder(root / "tmp").chmod(0o1777)
+    tree.place(root / "etc" / "passwd", "nonroot:x:1000:1000::/:/sbin/nologin\n")
+    # A number, so that Kubernetes can see that it is not root (runAsNonRoot).
+    archives.write_image(target, root, _controller_ref(), {"Entrypoint": ["/manager"], "User": "1000:1000", "WorkingDir": "/"})
+
+
+def _busybox_content() -> str:
+    code = [Path(__file__).parent / f"{name}.py" for name in ("archive", "node_image", "rootfs", "tree")]
+    return cached.key(node_image.busybox_ref(), node_image.PACKAGES, *code)
+
+
+def _build_busybox(target: Path) -> None:
+    root = target.with_name("root")
+    rootfs.unpack(node_image.base(), root)
+    node_image.write_busybox(target, root, target.with_name("busybox"))
+
+
+_SOURCES = {
+    "node": Source(node_image.ref, node_image.content, node_image.build),
+    "controller": Source(_controller_ref, _controller_content, _build_controller),
+    "engine-cpu": Source(lambda: versions.images()["engine-cpu"].ref, engine_image.content, engine_image.build),
+    "busybox": Source(node_image.busybox_ref, _busybox_content, _build_busybox),
+}

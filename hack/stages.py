@@ -1,0 +1,115 @@
+"""The stages of `make test`, `make smoke` and their siblings: each by name, each with its time."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from hack import deps, gobuild, schemas
+from hack.console import StepFailed, Timeline, say
+from hack.paths import CHARTS, ROOT, VALUES
+from hack.shell import Arg, run
+
+PROGRAMS = ("helm", "helm3", "ct", "kubectl", "etcd", "kube-apiserver", "llmisvc-controller")
+
+
+def run_stages(names: list[str]) -> None:
+    """Run the named stages in order; the first that fails ends the run, with what it printed."""
+    timeline = Timeline()
+    try:
+        with timeline.step("set-up: programs and chart dependencies") as step:
+            for name in PROGRAMS:
+                step.note(f"{name} (the first time it is compiled from its Go module)")
+                gobuild.program(name)
+            deps.build()
+        for name in names:
+            with timeline.step(name):
+                STAGES[name]()
+    finally:
+        say("")
+        say(timeline.table())
+
+
+def show(*command: Arg) -> None:
+    """Run a program whose output is for the person; StepFailed names it when it fails."""
+    done = run(*command, cwd=ROOT, check=False, env={"PYTHONUNBUFFERED": "1"})
+    text = (done.stdout + done.stderr).rstrip()
+    if done.returncode:
+        say(text)
+        raise StepFailed(f"`{' '.join(str(word) for word in command)[:200]}` failed")
+    say("\n".join(f"    {line}" for line in text.splitlines()[-3:]))
+
+
+def verify() -> None:
+    """Generated files are current; nothing is written."""
+    stale = [path for path, content in schemas.outputs() if not path.exists() or path.read_text() != content]
+    if stale:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+        raise StepFailed(f"out of date: {names}; run make generate and commit")
+
+
+def lint() -> None:
+    """Python, YAML, shell and charts."""
+    python = sys.executable
+    show(python, "-m", "ruff", "check", "hack", "tests")
+    show(python, "-m", "ruff", "format", "--check", "hack", "tests")
+    show(python, "-m", "mypy")
+    show(python, "-m", "yamllint", "--strict", "-c", ".yamllint.yaml", ".")
+    show("shellcheck", *_shell_scripts())
+    helm = gobuild.program("helm")
+    for chart, values in _lint_cases():
+        show(
+            helm,
+            "lint",
+            "--strict",
+            "--quiet",
+            "--namespace",
+            "kserve",
+            CHARTS / chart,
+            *(("--values", values) if values else ()),
+        )
+    etc = gobuild.module_dir("chart-testing") / "etc"
+    config = ("--chart-yaml-schema", etc / "chart_schema.yaml", "--lint-conf", etc / "lintconf.yaml")
+    show(gobuild.program("ct"), "lint", "--config", "ct.yaml", "--check-version-increment=false", *config)
+
+
+def _shell_scripts() -> list[Path]:
+    """Files with a shell's first line, wherever they are."""
+    tracked = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).stdout.split()
+    return [ROOT / name for name in tracked if _first_line(ROOT / name).startswith(("#!/bin/sh", "#!/bin/bash"))]
+
+
+def _first_line(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as handle:
+        return handle.readline().decode(errors="replace")
+
+
+def _lint_cases() -> list[tuple[str, Path | None]]:
+    """Charts with the values that they can be linted with: the library renders nothing, a subchart needs a model."""
+    umbrella = [(schemas.UMBRELLA, values) for values in sorted(VALUES.glob("*.yaml"))]
+    alone = [(path.parent.parent.name, path) for path in sorted(CHARTS.glob("*/ci/*-values.yaml"))]
+    return [(schemas.LIBRARY, None), *umbrella, *alone]
+
+
+def pytest(*arguments: str) -> Callable[[], None]:
+    """A stage that runs pytest."""
+
+    def stage() -> None:
+        show(sys.executable, "-m", "pytest", "-q", *arguments)
+
+    return stage
+
+
+STAGES: dict[str, Callable[[], None]] = {
+    "verify": verify,
+    "lint": lint,
+    "render": pytest("-n", str(os.cpu_count() or 2), "tests/unit", "tests/schema", "tests/invariants", "tests/golden"),
+    "consumer": pytest("-n", str(os.cpu_count() or 2), "tests/consumer"),
+    "controlplane": pytest("tests/controlplane"),
+    "smoke": pytest("tests/smoke"),
+    "smoke-full": pytest("tests/smoke", "--full"),
+}

@@ -1,0 +1,27 @@
+"""The control plane, once per session: etcd, kube-apiserver, KServe's resource definitions, our chart, KServe's controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hack import deps, kserve
+from tests.harness import render
+from tests.harness.controlplane import ControlPlane, install_kserve, namespace, running
+
+NAMESPACE = "llm"
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    deps.build()
+    certificates = {"certManager": {"enabled": False}, "existingSecret": {"name": "webhook", "caBundle": ""}}
+    with running(tmp_path_factory.mktemp("controlplane")) as plane:
+        certificates["existingSecret"]["caBundle"] = plane.authority.pem
+        chart = render(
+            "llm-stack", "platform", values={"kserve-controller": {"certificates": certificates}}, namespace=kserve.NAMESPACE
+        )
+        install_kserve(plane, chart.objects)
+        namespace(plane, NAMESPACE)
+        yield plane

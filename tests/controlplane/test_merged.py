@@ -1,0 +1,99 @@
+"""What KServe's real controller makes of our services: its child objects are goldens, and the engine's command is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.controlplane import merged
+from tests.controlplane.conftest import NAMESPACE
+from tests.harness import render, thaw
+from tests.harness.controlplane import ControlPlane
+
+STUB = """#!/usr/bin/python3
+import json, os, sys
+if sys.argv[1:] == ["--version"]:
+    print("0.32.0")
+else:
+    json.dump(sys.argv[1:], open(os.environ["ARGV"], "w"))
+"""
+HOSTILE = {
+    "kv-transfer-config": {"kv_connector": "NixlConnector", "kv_role": "kv_both", "size": 1048576, "text": "a 'b' \"c\""},
+    "chat-template": "{{ messages }} {% for %} {{{x}}} }}",
+    "override-generation-config": "it's $HOME $(HOME) $$(HOME) $$ ${HOME} `id` $(id)",
+    "served-model-name": ["a b", "c;d", "e&f", "g>h", "(i)", "*", "~", "#", "!x", "\\n\\", "new\nline", "ünïcode", "{1,2}", "-x"],
+    "max-model-len": 2048,
+    "enforce-eager": True,
+    "enable-prefix-caching": False,
+    "gpu-memory-utilization": 0.95,
+    "hf-token-file": "",
+}
+
+
+@pytest.mark.parametrize("name", merged.NAMES)
+def test_children_are_as_reviewed(plane: ControlPlane, name: str) -> None:
+    found = merged.children(plane, name, NAMESPACE)
+    merged.compare(merged.GOLDENS / name, found)
+
+
+def test_no_golden_is_left_over() -> None:
+    assert sorted(path.name for path in merged.GOLDENS.iterdir()) == sorted(merged.NAMES)
+
+
+def kubelet(word: str, env: dict[str, str]) -> str:
+    """What the kubelet makes of a word of command or args: `$$` is `$`, `$(NAME)` its value."""
+    return re.sub(r"\$(\$|\(([^)]*)\))", lambda found: "$" if found[1] == "$" else env.get(found[2], f"$({found[2]})"), word)
+
+
+def engine_arguments(deployment: dict[str, Any], tmp_path: Path) -> list[str]:
+    """Run the merged container's command and args in real bash with a stub `vllm`; returns the words that vLLM would get."""
+    container = next(c for c in deployment["spec"]["template"]["spec"]["containers"] if c["name"] == "main")
+    stub = tmp_path / "bin" / "vllm"
+    stub.parent.mkdir()
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    env = {entry["name"]: entry.get("value", "x") for entry in container["env"]}
+    env |= {"PATH": f"{stub.parent}:{os.environ['PATH']}", "ARGV": str(tmp_path / "argv.json")}
+    command = [kubelet(word, env) for word in [*container["command"], *container["args"]]]
+    subprocess.run(command, env=env, check=True, timeout=60)
+    words: list[str] = json.loads((tmp_path / "argv.json").read_text())
+    return words
+
+
+def test_arguments_reach_vllm_byte_for_byte(plane: ControlPlane, tmp_path: Path) -> None:
+    """Through KServe's templating, the kubelet's expansion and the preset's `eval`, in the real merged pod."""
+    values = {"global": {"llm": {"engine": {"args": HOSTILE}}}}
+    release = render("llm-stack", "demo", name="hostile", namespace=NAMESPACE, values=values)
+    deployment = merged.create(plane, [thaw(obj) for obj in release.objects], NAMESPACE, "hostile")
+    words = engine_arguments(deployment, tmp_path)
+    given = words[words.index("--chat-template") :]
+    assert given == [
+        *("--chat-template", HOSTILE["chat-template"]),
+        *("--dtype", "float32"),
+        "--no-enable-prefix-caching",
+        "--enforce-eager",
+        *("--gpu-memory-utilization", "0.95"),
+        *("--hf-token-file", ""),
+        *("--kv-cache-memory-bytes", "64M"),
+        *("--kv-transfer-config", json.dumps(HOSTILE["kv-transfer-config"], separators=(",", ":"), sort_keys=True)),
+        *("--max-model-len", "2048"),
+        *("--max-num-seqs", "16"),
+        *("--override-generation-config", HOSTILE["override-generation-config"]),
+        *("--served-model-name", *HOSTILE["served-model-name"]),
+    ]
+
+
+def test_the_preset_keeps_what_it_is_there_for(plane: ControlPlane, tmp_path: Path) -> None:
+    """Model path, both served names, port and drain come from KServe's own command, which we do not replace."""
+    release = render("llm-stack", "demo", name="preset", namespace=NAMESPACE)
+    deployment = merged.create(plane, [thaw(obj) for obj in release.objects], NAMESPACE, "preset")
+    words = engine_arguments(deployment, tmp_path)
+    assert words[:5] == ["serve", "/mnt/models", "--served-model-name", "smoke", f"publishers/{NAMESPACE}/models/smoke"]
+    assert words[5:7] == ["--port", "8000"]
+    assert "--shutdown-timeout" in words

@@ -1,0 +1,213 @@
+"""What a release may contain, one row an object. Every invariant reads this table, so that a new component costs rows and no tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+
+from hack import paths, schemas
+from tests.harness.helm import render
+from tests.harness.manifests import Manifests
+from tests.harness.scenarios import Scenario
+
+Values = Mapping[str, Any]
+RELEASE = "demo"
+CONTROLLER_CHART = "kserve-controller"
+MODEL_CHART = "llm-inference-service"
+CACHE_CHART = "model-cache"
+PRESET = "LLMInferenceServiceConfig"
+# Kinds without a namespace.
+CLUSTER_WIDE = frozenset({"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
+# Longest name by kind, 63 elsewhere: KServe appends up to 25 characters to a service's name.
+LONGEST = {"LLMInferenceService": 38}
+# Kinds whose names are DNS subdomains: the API server allows dots.
+DOTTED = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """An object: `{name}` in its name is the service's. `when` says which values render it."""
+
+    kind: str
+    name: str
+    chart: str
+    component: str
+    when: Callable[[Values], bool]
+
+
+@dataclass(frozen=True)
+class External:
+    """An object that a release refers to and does not render: the value path that names it, and who makes it."""
+
+    kind: str
+    path: str
+    made_by: str
+    name_of: Callable[[str], str] = lambda value: value
+
+
+def at(values: Any, path: str) -> Iterator[Any]:
+    """What stands at a dotted path; `*` is every key or item, and what is absent gives nothing."""
+    if not path:
+        yield values
+        return
+    head, _, rest = path.partition(".")
+    if head == "*":
+        for item in values.values() if isinstance(values, Mapping) else values if isinstance(values, list) else ():
+            yield from at(item, rest)
+    elif isinstance(values, Mapping) and head in values:
+        yield from at(values[head], rest)
+
+
+def one(values: Values, path: str) -> Any:
+    """The only thing at a dotted path."""
+    (found,) = at(values, path)
+    return found
+
+
+def _model(values: Values) -> bool:
+    return bool(one(values, f"{MODEL_CHART}.enabled"))
+
+
+def _controller(values: Values) -> bool:
+    return bool(one(values, f"{CONTROLLER_CHART}.enabled"))
+
+
+def _claim(values: Values) -> bool:
+    return bool(one(values, "global.llm.cache.enabled") and not one(values, "global.llm.cache.existingClaim"))
+
+
+def _budget(values: Values) -> bool:
+    enabled = one(values, f"{MODEL_CHART}.podDisruptionBudget.enabled")
+    return bool(_model(values) and enabled and one(values, "global.llm.replicas") > 1)
+
+
+def _account(values: Values) -> bool:
+    return bool(_model(values) and one(values, f"{MODEL_CHART}.serviceAccount.create"))
+
+
+def _metrics(values: Values) -> bool:
+    return bool(_controller(values) and one(values, f"{CONTROLLER_CHART}.metrics.enabled"))
+
+
+def _certificate(values: Values) -> bool:
+    return bool(_controller(values) and one(values, f"{CONTROLLER_CHART}.certificates.certManager.enabled"))
+
+
+def _issuer(values: Values) -> bool:
+    return bool(_certificate(values) and not one(values, f"{CONTROLLER_CHART}.certificates.certManager.issuerRef.name"))
+
+
+def _several_controllers(values: Values) -> bool:
+    return bool(_controller(values) and one(values, f"{CONTROLLER_CHART}.replicas") > 1)
+
+
+def _presets(values: Values) -> bool:
+    return bool(_controller(values) and one(values, f"{CONTROLLER_CHART}.presets.enabled"))
+
+
+SERVICES = "llminferenceservice.serving.kserve.io"
+CONFIGS = "llminferenceserviceconfig.serving.kserve.io"
+MANAGER = "llmisvc-controller-manager"
+
+ROWS = (
+    Row("LLMInferenceService", "{name}", MODEL_CHART, "llm-inference-service", _model),
+    Row("ServiceAccount", "{name}", MODEL_CHART, "llm-inference-service", _account),
+    Row("PodDisruptionBudget", "{name}", MODEL_CHART, "llm-inference-service", _budget),
+    Row("ConfigMap", "{name}-plan", MODEL_CHART, "plan", _model),
+    Row("Pod", "{name}-test", MODEL_CHART, "test", _model),
+    Row("PersistentVolumeClaim", "{name}-models", CACHE_CHART, "model-cache", _claim),
+    Row("Deployment", MANAGER, CONTROLLER_CHART, "controller", _controller),
+    Row("ServiceAccount", MANAGER, CONTROLLER_CHART, "controller", _controller),
+    Row("PodDisruptionBudget", MANAGER, CONTROLLER_CHART, "controller", _several_controllers),
+    Row("Service", f"{MANAGER}-service", CONTROLLER_CHART, "metrics", _metrics),
+    Row("ClusterRole", "kserve-llmisvc-metrics-reader", CONTROLLER_CHART, "metrics", _metrics),
+    Row("ClusterRole", "kserve-llmisvc-manager-role", CONTROLLER_CHART, "rbac", _controller),
+    Row("ClusterRoleBinding", "llmisvc-manager-rolebinding", CONTROLLER_CHART, "rbac", _controller),
+    Row("ConfigMap", "inferenceservice-config", CONTROLLER_CHART, "configuration", _controller),
+    Row("Service", "llmisvc-webhook-server-service", CONTROLLER_CHART, "webhook", _controller),
+    Row("MutatingWebhookConfiguration", SERVICES, CONTROLLER_CHART, "webhook", _controller),
+    Row("ValidatingWebhookConfiguration", SERVICES, CONTROLLER_CHART, "webhook", _controller),
+    Row("ValidatingWebhookConfiguration", CONFIGS, CONTROLLER_CHART, "webhook", _controller),
+    Row("Certificate", "llmisvc-serving-cert", CONTROLLER_CHART, "webhook", _certificate),
+    Row("Issuer", "llmisvc-selfsigned-issuer", CONTROLLER_CHART, "webhook", _issuer),
+    *(
+        Row(PRESET, f"kserve-config-llm-{name}", CONTROLLER_CHART, "preset", _presets)
+        for name in (
+            *("template", "worker-data-parallel", "decode-template", "decode-worker-data-parallel"),
+            *("prefill-template", "prefill-worker-data-parallel"),
+            *("router-route", "scheduler", "scheduler-latency-predictor", "tracing"),
+        )
+    ),
+)
+
+EXTERNALS = (
+    External("Secret", "global.imagePullSecrets.*", "whoever runs the registry"),
+    External("Secret", f"{CONTROLLER_CHART}.imagePullSecrets.*", "whoever runs the registry"),
+    External("Secret", "global.llm.engine.env.*.valueFrom.secretKeyRef.name", "the user: tokens never enter values"),
+    External("ConfigMap", "global.llm.engine.env.*.valueFrom.configMapKeyRef.name", "the user"),
+    External("ServiceAccount", f"{MODEL_CHART}.serviceAccount.name", "the user, with serviceAccount.create: false"),
+    External("PersistentVolumeClaim", "global.llm.cache.existingClaim", "the user"),
+    External(
+        "PersistentVolumeClaim",
+        "global.llm.models.*.uri",
+        "the user: pvc:// names a claim that is filled already",
+        lambda uri: uri.removeprefix("pvc://").split("/")[0] if uri.startswith("pvc://") else "",
+    ),
+    External("Secret", f"{CONTROLLER_CHART}.certificates.existingSecret.name", "whoever keeps the certificate"),
+)
+
+# Containers that are less than restricted as rendered: `Kind/component/container`, and why the pod is restricted all the same.
+POD_SECURITY_EXEMPTIONS = {
+    "LLMInferenceService/llm-inference-service/main": "KServe's preset gives the engine's container its securityContext, which "
+    "a service cannot repeat without replacing it; tests/invariants/test_pods.py reads it in the preset, and "
+    "tests/controlplane in the merged pod",
+}
+
+
+def overlay(below: Any, above: Any) -> Any:
+    """Values laid over values, as Helm does it."""
+    if isinstance(below, Mapping) and isinstance(above, Mapping):
+        merged = dict(below)
+        for key, value in above.items():
+            merged[key] = overlay(below[key], value) if key in below else value
+        return merged
+    return above
+
+
+@cache
+def _values(scenario: Scenario) -> Values:
+    defaults = schemas.values(schemas.UMBRELLA)
+    for chart in schemas.charts():
+        if chart != schemas.UMBRELLA:
+            defaults[chart] = overlay(schemas.values(chart), defaults.get(chart, {}))
+    merged: Values = overlay(defaults, yaml.safe_load(scenario.file.read_text()))
+    return merged
+
+
+def effective_values(scenario: Scenario) -> Values:
+    """What the templates of the umbrella and of its subcharts see."""
+    return _values(scenario)
+
+
+def release(scenario: Scenario, **options: Any) -> Manifests:
+    """The umbrella chart with a scenario's values; `options` as of `render`."""
+    return render(options.pop("chart", schemas.UMBRELLA), scenario.file, name=RELEASE, namespace=scenario.namespace, **options)
+
+
+def rows(scenario: Scenario) -> dict[str, Row]:
+    """`Kind/name` of every object that the scenario must render, with its row."""
+    values = effective_values(scenario)
+    name = one(values, "global.llm.name") or RELEASE
+    return {f"{row.kind}/{row.name.format(name=name)}": row for row in ROWS if row.when(values)}
+
+
+def externals(scenario: Scenario) -> set[str]:
+    """`Kind/name` of what the scenario's values name and others make."""
+    values = effective_values(scenario)
+    return {
+        f"{entry.kind}/{entry.name_of(value)}" for entry in EXTERNALS for value in at(values, entry.path) if entry.name_of(value)
+    }

@@ -1,0 +1,126 @@
+"""The real helm as a function."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hack import gobuild, paths
+from hack.shell import run
+from tests.harness.manifests import Manifests, freeze
+
+KUBE = "1.34.0"
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Refuses a key that stands twice in one map: YAML parsers differ in which of them wins."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        assert not twice, f"rendered twice in one map: {', '.join(twice)}\n{node.start_mark}"
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
+
+
+class HelmError(Exception):
+    """helm refused; `message` is what a person would read, without helm's own frame."""
+
+    def __init__(self, arguments: tuple[str, ...], stderr: str) -> None:
+        self.arguments, self.stderr = arguments, stderr
+        super().__init__(f"helm {' '.join(arguments)}\n{stderr}")
+
+    @property
+    def messages(self) -> list[str]:
+        """The refusals, one entry each: ours from `llm-common.fail`, or helm's schema errors."""
+        return [line.strip().removeprefix("- ") for line in self.stderr.splitlines() if line.strip().startswith("- ")]
+
+
+def render(
+    chart: str | Path,
+    *values_files: Path | str,
+    values: Mapping[str, Any] | None = None,
+    name: str = "demo",
+    namespace: str = "llm",
+    kube: str = KUBE,
+    helm: str = "helm",
+    sets: tuple[str, ...] = (),
+    fresh: bool = False,
+) -> Manifests:
+    """`helm template` of a whole chart (a name below charts/ or a path); the same question is asked once per run unless `fresh`.
+
+    `values_files` are paths or names below values/ without `.yaml`; `values` are laid over them. Raises HelmError.
+    """
+    files = tuple(str(_values_file(file)) for file in values_files)
+    ask = _render.__wrapped__ if fresh else _render
+    return ask(str(_chart(chart)), files, json.dumps(values or {}), name, namespace, kube, helm, sets)
+
+
+def notes(
+    chart: str, *values_files: Path | str, values: Mapping[str, Any] | None = None, name: str = "demo", namespace: str = "llm"
+) -> str:
+    """NOTES.txt as a person sees it, by a client-side dry run."""
+    with _values(json.dumps(values or {})) as extra:
+        arguments = ["install", name, str(_chart(chart)), "--dry-run=client", "--namespace", namespace]
+        for file in (*map(_values_file, values_files), extra):
+            arguments += ["--values", str(file)]
+        out = _helm("helm", tuple(arguments))
+    return out.split("NOTES:\n", 1)[1]
+
+
+@contextmanager
+def helm_fails(*exactly: str) -> Iterator[None]:
+    """The block must be refused with exactly these messages, in order."""
+    try:
+        yield
+    except HelmError as error:
+        assert error.messages == list(exactly), error.stderr
+    else:
+        raise AssertionError(f"helm accepted what must be refused with {list(exactly)}")
+
+
+def _chart(chart: str | Path) -> Path:
+    return chart if isinstance(chart, Path) else paths.CHARTS / chart
+
+
+def _values_file(file: Path | str) -> Path:
+    return file if isinstance(file, Path) else paths.VALUES / f"{file}.yaml"
+
+
+@contextmanager
+def _values(document: str) -> Iterator[Path]:
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as handle:
+        handle.write(document)
+        handle.flush()
+        yield Path(handle.name)
+
+
+def _helm(program: str, arguments: tuple[str, ...]) -> str:
+    done = run(gobuild.program(program), *arguments, check=False)
+    if done.returncode:
+        raise HelmError(arguments, done.stderr)
+    return done.stdout
+
+
+@cache
+def _render(
+    chart: str, files: tuple[str, ...], document: str, name: str, namespace: str, kube: str, helm: str, sets: tuple[str, ...]
+) -> Manifests:
+    with _values(document) as extra:
+        arguments = ["template", name, chart, "--namespace", namespace, "--kube-version", kube]
+        for file in (*files, extra):
+            arguments += ["--values", str(file)]
+        for setting in sets:
+            arguments += ["--set", setting]
+        text = _helm(helm, tuple(arguments))
+    # Sources and comments stay in `text` for those who look for them; the objects are what the API server would get.
+    documents = [doc for doc in yaml.load_all(text, Loader=_Loader) if doc]
+    return Manifests(freeze(documents), text)
