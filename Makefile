@@ -19,11 +19,13 @@ logs: ## Last lines of the controller and of the engine
 destroy: ## Remove all that make demo made, but for the cache
 	@hack/run destroy
 
-.PHONY: crds preflight
+.PHONY: crds preflight deploy
 crds: ## KServe's resource definitions into the current cluster (CA=file: PEM bundle of the webhook's certificate)
 	@hack/run crds $(CA)
-preflight: ## What only the cluster knows, for FILE=values/….yaml and NAMESPACE
-	@hack/run preflight $(FILE) $(NAMESPACE)
+preflight: ## What only the cluster knows, before an install (FILE=values/….yaml NAME= NAMESPACE=)
+	@hack/run preflight $(FILE) $(NAME) $(NAMESPACE)
+deploy: ## Preflight, then install or upgrade with rollback on failure (FILE=values/….yaml NAME= NAMESPACE=)
+	@hack/run deploy $(FILE) $(NAME) $(NAMESPACE)
 
 .PHONY: deps generate golden verify lint test smoke smoke-full
 deps: ## Pack the charts' dependencies (needed before helm install from a clone)
@@ -45,4 +47,5 @@ smoke-full: ## The long matrix: Helm 3 and 4, both kinds of apply, every fault
 
 CA ?=
 FILE ?=
+NAME ?=
 NAMESPACE ?=

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from hack.console import StepFailed, fail, say
+from hack.kube import Cluster
 from hack.shell import CommandFailed
 
 
@@ -38,11 +41,66 @@ def _stages(arguments: list[str]) -> None:
     stages.run_stages(arguments)
 
 
+def _golden(_arguments: list[str]) -> None:
+    from hack import golden, stages
+
+    golden.rewrite([])
+    with golden.rewriting():
+        stages.pytest("tests/controlplane/test_merged.py")()
+
+
+def _current_cluster() -> Cluster:
+    """The demo cluster if it runs, else the one of the user's own kubeconfig."""
+    from hack import cluster
+
+    if cluster.exists():
+        return cluster.cluster()
+    return Cluster(Path(os.environ.get("KUBECONFIG", Path.home() / ".kube" / "config")))
+
+
+def _crds(arguments: list[str]) -> None:
+    from hack import platform
+
+    if len(arguments) != 1 or not Path(arguments[0]).is_file():
+        raise StepFailed("CA: names no file; set CA to the PEM bundle that the webhook's certificate is signed by: make crds CA=ca.crt")
+    platform.crds(_current_cluster(), Path(arguments[0]).read_text())
+
+
+def _preflight(arguments: list[str]) -> None:
+    _release("preflight", arguments)
+
+
+def _deploy(arguments: list[str]) -> None:
+    from hack import platform
+
+    cluster, values, name, namespace = _release("deploy", arguments)
+    say("installed" if platform.release(cluster, name, namespace, values) else "unchanged")
+
+
+def _release(command: str, arguments: list[str]) -> tuple[Cluster, Path, str, str]:
+    """Values file, release name and namespace from the command line, checked against the cluster."""
+    from hack import preflight
+
+    if len(arguments) != 3 or not Path(arguments[0]).is_file():
+        raise StepFailed(f"FILE, NAME, NAMESPACE: set all three: make {command} FILE=values/demo.yaml NAME=demo NAMESPACE=demo")
+    values, (name, namespace) = Path(arguments[0]).resolve(), arguments[1:]
+    cluster = _current_cluster()
+    found = preflight.problems(cluster, preflight.objects(values, name, namespace), namespace)
+    if found:
+        raise StepFailed("the cluster is not ready:\n  - " + "\n  - ".join(found))
+    say("the cluster is ready for this release")
+    return cluster, values, name, namespace
+
+
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     **{name: _demo(name) for name in ("demo", "status", "chat", "logs", "destroy")},
     "deps": _deps,
     "generate": _generate,
     "stages": _stages,
+    "golden": _golden,
+    "crds": _crds,
+    "preflight": _preflight,
+    "deploy": _deploy,
 }
 
 

@@ -92,7 +92,8 @@ def install(cluster: Cluster, note: Note) -> None:
 def release(cluster: Cluster, name: str, namespace_name: str, values: Path, extra: Object | None = None) -> bool:
     """Install or upgrade a release of the umbrella; False when it stands already with the same content.
 
-    The content is the chart, its dependencies and the values; its key is kept in the release's description.
+    The content is the chart, its dependencies and the values; its key is kept in the release's description. What fails is rolled
+    back. helm waits for hooks only: the service's Ready flips while it serves.
     """
     deps.build()
     extra = extra or {}
@@ -104,6 +105,7 @@ def release(cluster: Cluster, name: str, namespace_name: str, values: Path, extr
         json.dump(extra, handle)
         handle.flush()
         flags: list[str | Path] = ["--values", values, "--values", Path(handle.name), "--description", content]
+        flags += ["--rollback-on-failure", "--wait=hookOnly"]
         cluster.helm("upgrade", "--install", name, CHARTS / "llm-stack", "-n", namespace_name, *flags)
     return True
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.harness import Scenario, helm_fails, render
+from tests.harness import EXAMPLES, SCENARIOS, Scenario, helm_fails, render
 from tests.harness.components import CLUSTER_WIDE, DOTTED, LONGEST, RELEASE, ROWS, release, rows
 from tests.harness.manifests import Object
 
@@ -24,8 +24,6 @@ def test_exactly_the_known_objects(scenario: Scenario) -> None:
 
 
 def test_every_row_is_reached() -> None:
-    from tests.harness import EXAMPLES, SCENARIOS
-
     reached = {id(row) for scenario in (*SCENARIOS, *EXAMPLES) for row in rows(scenario).values()}
     unreached = sorted(f"{row.kind}/{row.name}" for row in ROWS if id(row) not in reached)
     # Rendered with more than one controller; the platform's file has one.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hack.paths import CHARTS
-from tests.harness import Manifests, Scenario, pod_specs
+from tests.harness import EXAMPLES, SCENARIOS, Manifests, Scenario, pod_specs
 from tests.harness.components import POD_SECURITY_EXEMPTIONS, release
 from tests.harness.manifests import Object
 
@@ -82,8 +82,6 @@ def test_every_pod_is_restricted(scenario: Scenario) -> None:
 
 
 def test_no_exemption_is_left_over() -> None:
-    from tests.harness import EXAMPLES, SCENARIOS
-
     needed = set()
     for scenario in (*SCENARIOS, *EXAMPLES):
         manifests = release(scenario)

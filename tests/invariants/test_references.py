@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.harness import Manifests, Scenario, pod_specs
+from tests.harness import SCENARIOS, Manifests, Scenario, pod_specs
 from tests.harness.components import EXTERNALS, at, effective_values, externals, release
 
 NAMED_BY = {
@@ -81,8 +81,6 @@ def test_a_reference_to_nothing_would_be_seen() -> None:
 
 
 def test_external_rows_name_values_that_exist() -> None:
-    from tests.harness import SCENARIOS
-
     values = effective_values(SCENARIOS[0])
     for entry in EXTERNALS:
         assert list(at(values, entry.path.partition(".*")[0])), entry.path

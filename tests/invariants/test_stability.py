@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import statistics
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,11 +103,17 @@ def test_both_helms_render_the_same_objects(scenario: Scenario) -> None:
 
 
 def test_a_render_is_quick(scenario: Scenario) -> None:
+    """Helm's own processor time: a loaded machine makes no chart slow."""
+
+    def used() -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return children.ru_utime + children.ru_stime
+
     seconds = []
     for _ in range(5):
-        began = time.monotonic()
+        began = used()
         release(scenario, fresh=True)
-        seconds.append(time.monotonic() - began)
+        seconds.append(used() - began)
     assert statistics.median(seconds) < 0.5, seconds
 
 

@@ -1,0 +1,147 @@
+"""No dead keys: each key, set to each of its examples, renders and changes what is rendered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.harness import HelmError, Manifests
+from tests.schema.bases import show
+from tests.schema.leaves import LEAVES, Leaf, document
+
+QWEN = "qwen2-5-7b-instruct"
+NO_CACHE = {"global": {"llm": {"cache": {"enabled": False}}}}
+TWO = {"global": {"llm": {"replicas": 2}}}
+ISSUER = {"certificates": {"certManager": {"issuerRef": {"name": "own"}}}}
+PEM = "-----BEGIN CERTIFICATE-----\nMIIA\n-----END CERTIFICATE-----\n"
+EXISTING = {"certificates": {"certManager": {"enabled": False}, "existingSecret": {"name": "own", "caBundle": PEM}}}
+PROMETHEUS = {
+    "configuration": {
+        "autoscaling": {"prometheus": {"url": "http://p:9090", "authModes": "basic", "triggerAuthName": "own"}},
+    }
+}
+LOCAL = {"configuration": {"localModel": {"enabled": True}}}
+
+# What must be set beside a key for it to have an effect, by path; keys of kserve-controller as that chart sees them.
+COMPANIONS: dict[str, Any] = {
+    "global.llm.models": {"global": {"llm": {"model": "smoke", "models": {"smoke": {"uri": "hf://other/other", "parameters": 7}}}}},
+    "global.llm.models.*.uri": NO_CACHE,
+    "global.llm.accelerators": {"global": {"llm": {"accelerator": "cpu"}}},
+    "llm-inference-service.podDisruptionBudget.enabled": TWO,
+    "podDisruptionBudget.enabled": TWO,
+    "certificates.certManager.issuerRef.kind": ISSUER,
+    "certificates.certManager.issuerRef.group": ISSUER,
+    "certificates.existingSecret.name": EXISTING,
+    "certificates.existingSecret.caBundle": EXISTING,
+    "configuration.autoscaling.prometheus.url": PROMETHEUS,
+    "configuration.autoscaling.prometheus.tlsInsecureSkipVerify": PROMETHEUS,
+    "configuration.autoscaling.prometheus.authModes": PROMETHEUS,
+    "configuration.autoscaling.prometheus.triggerAuthName": PROMETHEUS,
+    "configuration.autoscaling.prometheus.triggerAuthKind": PROMETHEUS,
+    "configuration.localModel.jobNamespace": LOCAL,
+}
+# Keys whose other value is refused: one release has one plane, and the webhooks one certificate. The beginning of the message.
+REFUSED = {
+    "llm-stack:llm-inference-service.enabled": "llm-inference-service.enabled: nothing is enabled",
+    "llm-stack:kserve-controller.enabled": "llm-inference-service.enabled: nothing is enabled",
+    "llm-stack:kserve-controller.certificates.certManager.enabled": "certificates: no certificate is chosen",
+    "kserve-controller:certificates.certManager.enabled": "certificates: no certificate is chosen",
+}
+# Keys that no render shows, and why.
+INVISIBLE = {
+    "llm-stack:global.llm.models.*.source": "documentation of a fact",
+    "llm-stack:global.llm.accelerators.*.source": "documentation of a fact",
+    "llm-stack:global.llm.accelerators.*.memoryBytes": "what the fit check will compare with; there is no fit check yet",
+    "llm-inference-service:enabled": "Helm's condition, which only the umbrella evaluates",
+    "kserve-controller:enabled": "Helm's condition, which only the umbrella evaluates",
+}
+
+
+def companion(leaf: Leaf) -> Any:
+    inside = leaf.dotted.removeprefix("kserve-controller.")
+    found = COMPANIONS.get(inside, {})
+    return {"kserve-controller": found} if found and inside != leaf.dotted else found
+
+
+def objects(manifests: Manifests) -> list[Any]:
+    """All but the plan's ConfigMap, which repeats what was derived."""
+    return [obj for obj in manifests.objects if not obj["metadata"]["name"].endswith("-plan")]
+
+
+def tries(leaf: Leaf) -> list[Any]:
+    """The examples; for a switch the value that the base does not have."""
+    values = leaf.candidates()
+    if str(leaf) in REFUSED:
+        return [False]
+    return values
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=str)
+def test_a_key_renders_and_has_an_effect(leaf: Leaf) -> None:
+    before = objects(show(leaf.chart, leaf.path, companion(leaf)))
+    values = tries(leaf)
+    assert values
+    if str(leaf) in REFUSED:
+        with pytest.raises(HelmError) as refused:
+            show(leaf.chart, leaf.path, companion(leaf), leaf.values(values[0]))
+        assert any(message.startswith(REFUSED[str(leaf)]) for message in refused.value.messages), refused.value.stderr
+        return
+    changed = [objects(show(leaf.chart, leaf.path, companion(leaf), leaf.values(value))) != before for value in values]
+    if str(leaf) in INVISIBLE:
+        assert not any(changed), f"{leaf} has an effect; remove it from INVISIBLE"
+    else:
+        assert any(changed), f"{leaf}: none of {values} changes a render"
+
+
+def test_tables_name_keys_that_exist() -> None:
+    names, inside = {str(leaf) for leaf in LEAVES}, {leaf.dotted.removeprefix("kserve-controller.") for leaf in LEAVES}
+    assert {*REFUSED, *INVISIBLE} <= names
+    assert set(COMPANIONS) <= inside
+
+
+@pytest.mark.parametrize("path", sorted(COMPANIONS))
+def test_companions_are_needed(path: str) -> None:
+    """A companion without which the key shows its effect all the same is stale."""
+    leaf = next(leaf for leaf in LEAVES if leaf.dotted.removeprefix("kserve-controller.") == path)
+
+    def outcome(*layers: Any) -> Any:
+        try:
+            return objects(show(leaf.chart, leaf.path, *layers))
+        except HelmError as refused:
+            return refused.messages
+
+    assert any(
+        outcome(leaf.values(value)) == outcome() or isinstance(outcome(leaf.values(value))[0], str) for value in leaf.candidates()
+    )
+
+
+@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if "examples" in leaf.schema], ids=str)
+def test_examples_are_valid(leaf: Leaf) -> None:
+    validator = jsonschema.Draft7Validator({**leaf.schema, "definitions": document(leaf.chart)["definitions"]})
+    for example in leaf.schema["examples"]:
+        validator.validate(example)
+        assert example != leaf.schema.get("default"), "an example shows something else than the default"
+
+
+def test_examples_of_definitions_are_valid() -> None:
+    """Those that no key shows: of items and of map entries."""
+    seen = 0
+
+    def visit(schema: Any, definitions: Any) -> None:
+        nonlocal seen
+        if isinstance(schema, dict):
+            for example in schema.get("examples", []) if isinstance(schema.get("examples"), list) else []:
+                jsonschema.Draft7Validator({**schema, "definitions": definitions}).validate(example)
+                seen += 1
+            for key, value in schema.items():
+                if key not in ("examples", "default", "enum"):
+                    visit(value, definitions)
+        elif isinstance(schema, list):
+            for item in schema:
+                visit(item, definitions)
+
+    definitions = document("llm-stack")["definitions"]
+    visit(definitions, definitions)
+    assert seen > 50
