@@ -63,10 +63,10 @@ def artifact(kind: str, name: str, content: str, make: Callable[[Path], None]) -
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder, read-only parts included."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        for folder in [path, *(p for p in path.rglob("*") if p.is_dir() and not p.is_symlink())]:
-            folder.chmod(0o755)
-        shutil.rmtree(path)
+    """Delete whatever stands at `path`: a file, a link, a device, or a folder with its read-only parts."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    for folder in [path, *(p for p in path.rglob("*") if p.is_dir() and not p.is_symlink())]:
+        folder.chmod(0o755)
+    shutil.rmtree(path)

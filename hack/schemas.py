@@ -109,6 +109,10 @@ class Bundler:
         }
         if "properties" in schema and "additionalProperties" not in schema:
             closed["additionalProperties"] = False
+        if "propertyNames" in closed:
+            # The same rule in another form: Helm names the wrong place for a refused `propertyNames`.
+            closed["patternProperties"] = {closed.pop("propertyNames")["pattern"]: closed["additionalProperties"]}
+            closed["additionalProperties"] = False
         return closed
 
     def document(self, schema: Json, defaults: Any, texts: dict[tuple[str, ...], str], path: tuple[str, ...]) -> Json:

@@ -77,9 +77,15 @@ def resolve(root: Json, schema: Json) -> Json:
     return {**target, **{key: value for key, value in schema.items() if key not in ("$ref", "allOf")}}
 
 
+def entries(schema: Json) -> list[Json]:
+    """The schemas that entries of a map may have."""
+    found = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
+    return [entry for entry in found if isinstance(entry, dict)]
+
+
 def _skipped(chart: str, path: Path) -> bool:
-    """Helm's own key, and below single charts what the umbrella's walk covers."""
-    return path[-1:] == (schemas.LIBRARY,) or (chart != schemas.UMBRELLA and path == (schemas.GLOBAL,))
+    """Helm's own key; and `global` but at the top of the umbrella, from where Helm writes it over every other."""
+    return path[-1:] == (schemas.LIBRARY,) or (path[-1:] == (schemas.GLOBAL,) and (chart, path) != (schemas.UMBRELLA, (schemas.GLOBAL,)))
 
 
 def sections(chart: str) -> Iterator[tuple[Path, Json]]:
@@ -94,9 +100,9 @@ def sections(chart: str) -> Iterator[tuple[Path, Json]]:
             yield path, schema
             for key, sub in schema["properties"].items():
                 yield from walk(sub, (*path, key))
-        entry = schema.get("additionalProperties")
-        if isinstance(entry, dict) and "properties" in resolve(root, entry):
-            yield from walk(entry, (*path, "*"))
+        for entry in entries(schema):
+            if "properties" in resolve(root, entry):
+                yield from walk(entry, (*path, "*"))
 
     yield from walk(root, ())
 

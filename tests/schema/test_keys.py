@@ -11,8 +11,10 @@ from tests.harness import HelmError, Manifests
 from tests.schema.bases import show
 from tests.schema.leaves import LEAVES, Leaf, document
 
-QWEN = "qwen2-5-7b-instruct"
 NO_CACHE = {"global": {"llm": {"cache": {"enabled": False}}}}
+SMOKE = {
+    "global": {"llm": {"model": "smoke", "models": {"smoke": {"uri": "hf://other/other", "parameters": 7}}, "cache": {"enabled": False}}}
+}
 TWO = {"global": {"llm": {"replicas": 2}}}
 ISSUER = {"certificates": {"certManager": {"issuerRef": {"name": "own"}}}}
 PEM = "-----BEGIN CERTIFICATE-----\nMIIA\n-----END CERTIFICATE-----\n"
@@ -26,16 +28,19 @@ LOCAL = {"configuration": {"localModel": {"enabled": True}}}
 
 # What must be set beside a key for it to have an effect, by path; keys of kserve-controller as that chart sees them.
 COMPANIONS: dict[str, Any] = {
-    "global.llm.models": {"global": {"llm": {"model": "smoke", "models": {"smoke": {"uri": "hf://other/other", "parameters": 7}}}}},
+    "global.llm.kserveVersion": NO_CACHE,
+    "global.llm.model": SMOKE,
+    "global.llm.models": SMOKE,
+    "global.llm.accelerator": {"global": {"llm": {"accelerator": "cpu"}}},
     "global.llm.models.*.uri": NO_CACHE,
     "global.llm.accelerators": {"global": {"llm": {"accelerator": "cpu"}}},
     "llm-inference-service.podDisruptionBudget.enabled": TWO,
     "podDisruptionBudget.enabled": TWO,
+    "presets.enabled": {"presets": {"enabled": True}},
     "certificates.certManager.issuerRef.kind": ISSUER,
     "certificates.certManager.issuerRef.group": ISSUER,
     "certificates.existingSecret.name": EXISTING,
     "certificates.existingSecret.caBundle": EXISTING,
-    "configuration.autoscaling.prometheus.url": PROMETHEUS,
     "configuration.autoscaling.prometheus.tlsInsecureSkipVerify": PROMETHEUS,
     "configuration.autoscaling.prometheus.authModes": PROMETHEUS,
     "configuration.autoscaling.prometheus.triggerAuthName": PROMETHEUS,

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from hack import schemas
-from tests.schema.leaves import Path, document, resolve, sections
+from tests.schema.leaves import Path, document, entries, resolve, sections
 
 
 
@@ -60,8 +60,8 @@ def test_every_key_of_values_is_in_the_schema(chart: str) -> None:
             schema = resolve(root, schema)
             if part in schema.get("properties", {}):
                 schema = schema["properties"][part]
-            elif isinstance(schema.get("additionalProperties"), dict):
-                schema = schema["additionalProperties"]
+            elif entries(schema):
+                (schema,) = entries(schema)
             else:
                 unknown.append(".".join(path))
                 break

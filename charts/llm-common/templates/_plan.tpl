@@ -177,7 +177,7 @@ Out, in `out`:
   {{- $_ := set $requests $accelerator.resource "1" -}}
   {{- $_ := set $resources "limits" (dict $accelerator.resource "1") -}}
 {{- end -}}
-{{- $_ := set $out "resources" ($llm.overrides.resources | default $resources) -}}
+{{- $_ := set $out "resources" (include "llm-common.resources" ($llm.overrides.resources | default $resources) | fromYaml) -}}
 {{- $_ := set $state "derived" (append $state.derived (dict "what" "engine resources" "value" (toJson $out.resources) "from" (ternary "global.llm.overrides.resources" (printf "accelerator %s and %d bytes of weights" $llm.accelerator $weights) (not (empty $llm.overrides.resources))))) -}}
 {{- $_ := set $out "nodeSelector" ($llm.overrides.nodeSelector | default $accelerator.nodeSelector | default dict) -}}
 {{- $_ := set $out "tolerations" ($llm.overrides.tolerations | default $accelerator.tolerations | default list) -}}
