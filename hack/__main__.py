@@ -45,8 +45,8 @@ def _golden(_arguments: list[str]) -> None:
     from hack import golden, stages
 
     golden.rewrite([])
-    with golden.rewriting():
-        stages.pytest("tests/controlplane/test_merged.py")()
+    os.environ["LLM_STACK_REWRITE_GOLDENS"] = "1"  # what KServe's controller makes needs the control plane
+    stages.pytest("tests/controlplane/test_merged.py")()
 
 
 def _current_cluster() -> Cluster:
@@ -62,7 +62,9 @@ def _crds(arguments: list[str]) -> None:
     from hack import platform
 
     if len(arguments) != 1 or not Path(arguments[0]).is_file():
-        raise StepFailed("CA: names no file; set CA to the PEM bundle that the webhook's certificate is signed by: make crds CA=ca.crt")
+        raise StepFailed(
+            "CA: names no file; set CA to the PEM bundle that the webhook's certificate is signed by: make crds CA=ca.crt"
+        )
     platform.crds(_current_cluster(), Path(arguments[0]).read_text())
 
 

@@ -36,7 +36,9 @@ def problems(cluster: Cluster, release: list[Object], namespace: str) -> list[st
             found.append(f"resource definition {name}: serves {', '.join(served)} and not {wanted}; install KServe 0.19 or newer")
     controller = cluster.get("deployment", kserve.CONTROLLER, "-n", kserve.NAMESPACE)
     if controller is None:
-        found.append(f"controller: there is no Deployment {kserve.CONTROLLER} in {kserve.NAMESPACE}; install values/platform.yaml")
+        found.append(
+            f"controller: there is no Deployment {kserve.CONTROLLER} in {kserve.NAMESPACE}; install values/platform.yaml"
+        )
     elif not controller.get("status", {}).get("availableReplicas"):
         found.append(
             f"controller: no pod of {kserve.CONTROLLER} is available, so the service cannot be created; "

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hack import deps, gobuild, schemas
+from hack import cluster, demo, deps, gobuild, schemas
 from hack.console import StepFailed, Timeline, say
 from hack.paths import CHARTS, ROOT, VALUES
 from hack.shell import Arg, run
@@ -39,7 +39,7 @@ def show(*command: Arg) -> None:
     if done.returncode:
         say(text)
         raise StepFailed(f"`{' '.join(str(word) for word in command)[:200]}` failed")
-    say("\n".join(f"    {line}" for line in text.splitlines()[-3:]))
+    say("\n".join(f"    {line}" for line in text.splitlines()[-12:] if line.strip(" .")))
 
 
 def verify() -> None:
@@ -104,12 +104,22 @@ def pytest(*arguments: str) -> Callable[[], None]:
     return stage
 
 
+def smoke(*arguments: str) -> Callable[[], None]:
+    """A stage that brings the demo up and runs the smoke tests in its cluster."""
+
+    def stage() -> None:
+        demo.demo()
+        pytest("tests/smoke", "--kubeconfig", str(cluster.kubeconfig()), "--durations=0", "--durations-min=5", *arguments)()
+
+    return stage
+
+
 STAGES: dict[str, Callable[[], None]] = {
     "verify": verify,
     "lint": lint,
     "render": pytest("-n", str(os.cpu_count() or 2), "tests/unit", "tests/schema", "tests/invariants", "tests/golden"),
     "consumer": pytest("-n", str(os.cpu_count() or 2), "tests/consumer"),
     "controlplane": pytest("tests/controlplane"),
-    "smoke": pytest("tests/smoke"),
-    "smoke-full": pytest("tests/smoke", "--full"),
+    "smoke": smoke(),
+    "smoke-full": smoke("--full"),
 }

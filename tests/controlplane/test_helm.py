@@ -35,14 +35,14 @@ def test_a_release_upgrades_after_the_controller_wrote(
     until(lambda: _finalizers(plane, name), 20, "the controller did not add its finalizer")
     plane.cluster.helm("upgrade", *common, "--set", "global.llm.replicas=2", *flags, program=program)
     until(
-        lambda: merged.wait_deployment(plane, NAMESPACE, name)["spec"]["replicas"] == 2, 20, "the upgrade did not reach the engine"
+        lambda: merged.wait_deployment(plane, NAMESPACE, name)["spec"]["replicas"] == 2,
+        20,
+        "the upgrade did not reach the engine",
     )
     plane.cluster.helm("rollback", name, "1", "-n", NAMESPACE, program=program)
     until(lambda: merged.wait_deployment(plane, NAMESPACE, name)["spec"]["replicas"] == 1, 20, "the rollback did not arrive")
     plane.cluster.helm("uninstall", name, "-n", NAMESPACE, program=program)
-    until(
-        lambda: plane.cluster.get("llminferenceservice", name, "-n", NAMESPACE) is None, 20, "the service outlives its release"
-    )
+    until(lambda: plane.cluster.get("llminferenceservice", name, "-n", NAMESPACE) is None, 20, "the service outlives its release")
 
 
 def _finalizers(plane: ControlPlane, name: str) -> list[str]:

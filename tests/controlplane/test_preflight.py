@@ -17,7 +17,10 @@ def test_an_empty_cluster_misses_everything(tmp_path: Path) -> None:
     with running(tmp_path) as empty:
         found = preflight.problems(empty.cluster, release, NAMESPACE)
     assert found == [
-        *(f"resource definition {name}: is not in the cluster; run make crds, then install values/platform.yaml" for name in kserve.CRDS),
+        *(
+            f"resource definition {name}: is not in the cluster; run make crds, then install values/platform.yaml"
+            for name in kserve.CRDS
+        ),
         "controller: there is no Deployment llmisvc-controller-manager in kserve; install values/platform.yaml",
         "claim demo-models: does not exist in namespace llm; create it, or set global.llm.cache.existingClaim "
         "(or the model's pvc:// uri) to one that does",

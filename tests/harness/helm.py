@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,10 @@ class _Loader(_Base):  # type: ignore[misc]
         assert not twice, f"rendered twice in one map: {', '.join(twice)}\n{node.start_mark}"
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping
+
+
+# A lone `=` is a text to Go's parser, which is what reads our renders.
+_Loader.add_constructor("tag:yaml.org,2002:value", _Loader.construct_yaml_str)
 
 
 class HelmError(Exception):
@@ -61,14 +66,14 @@ def render(
     """
     files = tuple(str(_values_file(file)) for file in values_files)
     ask = _render.__wrapped__ if fresh else _render
-    return ask(str(_chart(chart)), files, json.dumps(values or {}), name, namespace, kube, helm, sets)
+    return ask(str(_chart(chart)), files, _document(values or {}), name, namespace, kube, helm, sets)
 
 
 def notes(
     chart: str, *values_files: Path | str, values: Mapping[str, Any] | None = None, name: str = "demo", namespace: str = "llm"
 ) -> str:
     """NOTES.txt as a person sees it, by a client-side dry run."""
-    with _values(json.dumps(values or {})) as extra:
+    with _values(_document(values or {})) as extra:
         arguments = ["install", name, str(_chart(chart)), "--dry-run=client", "--namespace", namespace]
         for file in (*map(_values_file, values_files), extra):
             arguments += ["--values", str(file)]
@@ -93,6 +98,14 @@ def _chart(chart: str | Path) -> Path:
 
 def _values_file(file: Path | str) -> Path:
     return file if isinstance(file, Path) else paths.VALUES / f"{file}.yaml"
+
+
+def _document(values: Mapping[str, Any]) -> str:
+    """Values as JSON that is YAML too: YAML knows no surrogate pairs."""
+    pair = r"(?<!\\)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})"
+    return re.sub(
+        pair, lambda found: f"\\U{0x10000 + (int(found[1], 16) - 0xD800) * 0x400 + int(found[2], 16) - 0xDC00:08x}", json.dumps(values)
+    )
 
 
 @contextmanager

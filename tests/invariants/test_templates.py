@@ -152,7 +152,7 @@ def test_large_numbers_stay_as_they_are() -> None:
     spec = found.one("LLMInferenceService")["spec"]
     main = spec["template"]["containers"][0]
     assert spec["replicas"] == 1048576
-    assert main["resources"]["limits"]["memory"] == large
+    assert main["resources"]["limits"]["memory"] == str(large)
     assert main["args"] == ("--json", "'{\"size\":2147483648}'", "--max-model-len", "10485760")
     assert main["startupProbe"]["failureThreshold"] == 2097152
     assert {"name": "SIZE", "value": str(large)} in main["env"]

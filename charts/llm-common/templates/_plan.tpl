@@ -130,7 +130,11 @@ Out, in `out`:
 {{- range $flag, $value := $derivedArgs -}}
   {{- if not (or (hasKey $args $flag) (has $flag $llm.engine.omitArgs)) -}}{{- $_ := set $args $flag $value -}}{{- end -}}
 {{- end -}}
+{{- $lost := "[\\x{7f}-\\x{9f}\\x{fffe}\\x{ffff}]" -}}
 {{- range $flag := keys $args | sortAlpha -}}
+  {{- if regexMatch $lost (toJson (get $args $flag)) -}}
+    {{- $_ := set $state "errors" (append $state.errors (printf "global.llm.engine.args.%s: holds a control character that YAML cannot carry (U+007F to U+009F, U+FFFE, U+FFFF); remove it" $flag)) -}}
+  {{- end -}}
   {{- if and (has $flag (list "api-key" "hf-token")) (not (kindIs "bool" (get $args $flag))) -}}
     {{- $_ := set $state "errors" (append $state.errors (printf "global.llm.engine.args.%s: holds a secret in the values; put it into a Secret and set global.llm.engine.env.%s.valueFrom.secretKeyRef" $flag (get (dict "api-key" "VLLM_API_KEY" "hf-token" "HF_TOKEN") $flag))) -}}
   {{- end -}}
@@ -149,6 +153,9 @@ Out, in `out`:
   {{- else -}}
     {{- if regexMatch "(^|_)(TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)$" $key -}}
       {{- $_ := set $state "errors" (append $state.errors (printf "global.llm.engine.env.%s: holds a secret in the values; put it into a Secret and set valueFrom.secretKeyRef" $key)) -}}
+    {{- end -}}
+    {{- if regexMatch $lost (toString $value) -}}
+      {{- $_ := set $state "errors" (append $state.errors (printf "global.llm.engine.env.%s: holds a control character that YAML cannot carry (U+007F to U+009F, U+FFFE, U+FFFF); remove it" $key)) -}}
     {{- end -}}
     {{- $envList = append $envList (dict "name" $key "value" (replace "{{" "{{`{{`}}" (include "llm-common.scalar" $value))) -}}
   {{- end -}}

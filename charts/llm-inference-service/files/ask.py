@@ -1,11 +1,13 @@
 """`helm test`: ask the served model for its list, a completion and a stream. Standard library only: runs in the engine image.
 
-Environment: BASE_URL, MODEL, PROMPT, MAX_TOKENS. Ends with status 1 and one line that says what was wrong.
+Environment: BASE_URL, MODEL, PROMPT, MAX_TOKENS, WAIT_SECONDS (how long an engine that still starts is waited for).
+Ends with status 1 and one line that says what was wrong.
 """
 
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -23,6 +25,14 @@ def ask(path, body=None):
     except OSError as error:
         sys.exit(f"{path}: {error}")
 
+
+end = time.monotonic() + int(os.environ["WAIT_SECONDS"])
+while time.monotonic() < end:
+    try:
+        urllib.request.urlopen(BASE + "/health", timeout=5).close()
+        break
+    except OSError:  # no name yet, nobody listens yet, 503
+        time.sleep(2)
 
 models = [entry["id"] for entry in json.load(ask("/v1/models"))["data"]]
 if MODEL not in models:

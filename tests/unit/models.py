@@ -1,0 +1,53 @@
+"""Values for unit tests of the model plane: what is not under test, short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.harness import Manifests, render
+from tests.harness.components import overlay
+
+UMBRELLA = "llm-stack"
+QWEN = "qwen2-5-7b-instruct"
+
+
+def llm(**keys: Any) -> dict[str, Any]:
+    """Values of a small GPU model, with keys of `global.llm` laid over them."""
+    return {"global": {"llm": overlay({"model": QWEN, "accelerator": "nvidia-l40s"}, keys)}}
+
+
+def own(size: int | None = None, **keys: Any) -> dict[str, Any]:
+    """Values of a model of one's own whose weights have `size` bytes."""
+    return llm(model="own", models={"own": {"uri": "hf://org/own", "weightBytes": size or 1000}}, **keys)
+
+
+def model(values: Mapping[str, Any], *, chart: str = UMBRELLA, **options: Any) -> Manifests:
+    """A release of the model plane."""
+    return render(chart, values=values, **options)
+
+
+def service(values: Mapping[str, Any], **options: Any) -> Any:
+    """The spec of the LLMInferenceService."""
+    return model(values, **options).one("LLMInferenceService")["spec"]
+
+
+def engine(values: Mapping[str, Any], **options: Any) -> Any:
+    """The engine's container."""
+    (container,) = service(values, **options)["template"]["containers"]
+    return container
+
+
+def environment(values: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    """The engine's environment: name to its text, or to where it comes from."""
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in engine(values, **options)["env"]}
+
+
+def plan(values: Mapping[str, Any], **options: Any) -> dict[str, tuple[str, str]]:
+    """The plan as printed: what was derived, to its value and where it came from."""
+    lines = model(values, **options).one("ConfigMap")["data"]["plan"].splitlines()
+    found = {}
+    for line, source in zip(lines, lines[1:], strict=False):
+        if source.strip().startswith("from ") and not line.startswith(" "):
+            found[line[:18].strip()] = (line[19:], source.strip().removeprefix("from "))
+    return found

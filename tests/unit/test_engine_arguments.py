@@ -1,0 +1,206 @@
+"""Arguments of the engine: their forms, who wins, and that every word reaches vLLM byte for byte."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.unit.models import engine, environment, llm, plan
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+
+
+def words(args: Mapping[str, Any], **keys: Any) -> list[str]:
+    """The rendered words of a CPU engine, for which nothing is derived."""
+    return list(engine(llm(accelerator="cpu", engine={"args": args, **keys})).get("args", ()))
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (True, ["--flag"]),
+        (False, ["--no-flag"]),
+        ("text", ["--flag", "text"]),
+        ("", ["--flag", "''"]),
+        (7, ["--flag", "7"]),
+        (0, ["--flag", "0"]),
+        (-1, ["--flag", "-1"]),
+        (0.9, ["--flag", "0.9"]),
+        (1048576, ["--flag", "1048576"]),
+        (4294967296, ["--flag", "4294967296"]),
+        ("1e3", ["--flag", "1e3"]),
+        ("true", ["--flag", "true"]),
+        (["a", "b c", 1048576, 0.5, True], ["--flag", "a", "'b c'", "1048576", "0.5", "true"]),
+        ({}, ["--flag", "'{}'"]),
+        ({"b": 1048576, "a": [1, {"c": None}]}, ["--flag", '\'{"a":[1,{"c":null}],"b":1048576}\'']),
+        ([{"name": "x", "size": 1048576}], ["--flag", '\'[{"name":"x","size":1048576}]\'']),
+        ([[1, 2], [3]], ["--flag", "'[[1,2],[3]]'"]),
+        ({"html": "<a & b>"}, ["--flag", "'{\"html\":\"<a & b>\"}'"]),
+    ],
+    ids=str,
+)
+def test_forms(value: Any, wanted: list[str]) -> None:
+    assert words({"flag": value}) == wanted
+
+
+def test_flags_are_sorted() -> None:
+    assert words({"b": True, "c": 1, "a": "x"}) == ["--a", "x", "--b", "--c", "1"]
+
+
+def test_flags_of_parts_keep_their_dots() -> None:
+    assert words({"kv-transfer-config.kv-role": "both"}) == ["--kv-transfer-config.kv-role", "both"]
+
+
+# --- derived arguments ------------------------------------------------------------------------------------------------
+
+
+def test_a_gpu_engine_takes_nine_tenths_of_the_memory() -> None:
+    assert engine(llm())["args"] == ("--gpu-memory-utilization", "0.9")
+
+
+def test_a_cpu_engine_has_no_derived_arguments() -> None:
+    assert "args" not in engine(llm(accelerator="cpu"))
+
+
+def test_a_given_argument_wins_over_the_derived_one() -> None:
+    assert engine(llm(engine={"args": {"gpu-memory-utilization": 0.5}}))["args"] == ("--gpu-memory-utilization", "0.5")
+
+
+def test_a_derived_argument_can_be_left_out() -> None:
+    assert "args" not in engine(llm(engine={"omitArgs": ["gpu-memory-utilization"]}))
+
+
+# --- byte for byte ----------------------------------------------------------------------------------------------------
+
+ENVIRONMENT = {"HOME": "/home", "A": "expanded", "POD_IP": "10.0.0.1"}
+PIECES = [
+    *"'\"\\$`;&|<>(){}[]*?~#!%^=+,.:/@- \t\n",
+    *("{{", "}}", "{{{", "}}}", "{{`", "`}}", "{{- ", " -}}", "{{/*", "$$", "$(A)", "$(HOME)", "$(NOT_SET)", "${HOME}", "$A", "$("),
+    *("`id`", "$(id)", "\\n", "\\\\", "''", '""', "&&", "||", ">/dev/null", "é", "漢字", "🙂", "\u2028", "\x1b", "\x01", "\r"),
+    *("--flag", "-x", "a", "B", "0", "word", "=", "x=y", "*.py", "{1,2}", "~root", "!!", "#c", "EOF", "--"),
+]
+FIXED = [
+    *("", " ", "-", "--", "-x", "'", "''", '"', "\\", "$", "$$", "$$$", "$(A)", "$$(A)", "$$$(A)", "`", "{{", "}}", "{{{", "{{{{", "{{{{{"),
+    *("{{ .Spec.Model.Name }}", "{{`{{`}}", '{"a": "{{b}}"}', "{{- if x -}}", "a\nb", "\n", "a\\\nb", "~", "~/x", "*", "[a-z]", "{a,b}"),
+    *("a=b", "A=$(A) b", "!!", "#", "; rm -rf /", "$(id)", "${IFS}", "'; exit 1; '", "\t", "é", "\x01\x1f", "%s", "\\0", "x'\"y"),
+]
+
+
+def hostile() -> list[str]:
+    """Words made of what each of the three stages takes for something else; the same ones at every run."""
+    chance = random.Random(20)
+    return FIXED + ["".join(chance.choices(PIECES, k=chance.randint(1, 8))) for _ in range(400)]
+
+
+def go_template(text: str) -> str:
+    """KServe's templating, of which our quoting uses one action: a raw string that prints two braces."""
+    left = text.replace("{{`{{`}}", "\0")
+    assert "{{" not in left, f"KServe would take {text!r} for a template"
+    return left.replace("\0", "{{")
+
+
+def kubelet(text: str, env: Mapping[str, str]) -> str:
+    """k8s.io/kubernetes/third_party/forked/golang/expansion, line by line."""
+    out, cursor, checkpoint = "", 0, 0
+    while cursor < len(text):
+        if text[cursor] == "$" and cursor + 1 < len(text):
+            out += text[checkpoint:cursor]
+            rest = text[cursor + 1 :]
+            if rest[0] == "$":
+                out, advance = out + "$", 1
+            elif rest[0] == "(" and ")" in rest:
+                name = rest[1 : rest.index(")")]
+                out, advance = out + env.get(name, f"$({name})"), rest.index(")") + 1
+            else:
+                out, advance = out + "$" + rest[0], 1
+            cursor += advance
+            checkpoint = cursor + 1
+        cursor += 1
+    return out + text[checkpoint:]
+
+
+def preset(words: list[str]) -> list[str]:
+    """The preset's shell: `bash -c 'eval "… $@"' -- ARGS`, with a program that prints its arguments."""
+    script = 'eval "exec printf \'%s\\0\' \\\n  ${VLLM_ADDITIONAL_ARGS} \\\n  $@"'
+    done = subprocess.run(["bash", "-c", script, "--", *words], env={**ENVIRONMENT, "PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    return done.stdout.decode().split("\0")[:-1]
+
+
+def arrive(rendered: list[str]) -> list[str]:
+    return preset([kubelet(go_template(word), ENVIRONMENT) for word in rendered])
+
+
+def test_every_word_arrives_byte_for_byte() -> None:
+    given = hostile()
+    assert len(set(given)) > 400
+    rendered = words({"flag": given})
+    assert arrive(rendered) == ["--flag", *given]
+
+
+def test_json_arrives_byte_for_byte() -> None:
+    given = {str(index): word for index, word in enumerate(hostile())}
+    flag, word = arrive(words({"flag": given}))
+    assert flag == "--flag"
+    assert json.loads(word) == given
+
+
+def test_a_plain_word_is_not_quoted() -> None:
+    plain = ["auto", "bfloat16", "0.9", "/mnt/models", "a.b_c-d", "tp=2,pp=1", "org/model@v1", "50%", "a:b", "+1"]
+    assert words({"flag": plain})[1:] == plain
+    assert arrive(plain) == plain
+
+
+@pytest.mark.parametrize("stage", ["template", "kubelet", "shell"])
+def test_each_stage_would_spoil_a_bare_word(stage: str) -> None:
+    """The emulation does something: a word that skips one of the quotings does not arrive."""
+    if stage == "template":
+        with pytest.raises(AssertionError, match="for a template"):
+            arrive(["'{{ x }}'"])
+    elif stage == "kubelet":
+        assert arrive(["'$(A) $$'"]) == ["expanded $"]
+    else:
+        assert arrive(["a  b", "$$HOME"]) == ["a", "b", "/home"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("$(A)", "expanded"),
+        ("$$(A)", "$(A)"),
+        ("$$$(A)", "$expanded"),
+        ("$(NOT_SET)", "$(NOT_SET)"),
+        ("$(A", "$(A"),
+        ("$A $", "$A $"),
+        ("a$(A)b$(A)", "aexpandedbexpanded"),
+        ("$()", "$()"),
+    ],
+)
+def test_the_kubelets_algorithm(text: str, expanded: str) -> None:
+    """Cases of kubernetes' own expansion_test.go."""
+    assert kubelet(text, ENVIRONMENT) == expanded
+
+
+def test_environment_is_data_for_kserves_templating_too() -> None:
+    """The kubelet's `$(NAME)` stays: that is how one variable refers to another in a pod."""
+    given = {"A": "{{ .Spec }}", "B": "{{{", "C": "$(POD_IP):1", "D": "quoted 'x' \"y\""}
+    found = environment(llm(accelerator="cpu", engine={"env": given}))
+    assert {name: go_template(found[name]) for name in given} == given
+
+
+def test_the_plan_shows_words_as_vllm_gets_them() -> None:
+    shown = plan(llm(accelerator="cpu", engine={"args": {"flag": "it's $HOME {{x}}"}}))["engine arguments"][0]
+    assert shown == "--flag it's $HOME {{x}}"
+
+
+def test_hostile_words_cover_every_stage() -> None:
+    given = "\n".join(hostile())
+    for pattern in (r"\{\{", r"\}\}", r"\$\(A\)", r"\$\$", "'", '"', "`", ";", r"\\", r"[^\x00-\x7f]", r"\*", "~"):
+        assert len(re.findall(pattern, given)) > 5, pattern

@@ -1,0 +1,332 @@
+"""Every refusal: its exact message, and a neighbour that passes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hack.paths import CHARTS
+from tests.harness import HelmError, helm_fails, render
+from tests.harness.components import overlay
+from tests.schema.leaves import place
+from tests.unit.models import llm, model
+
+TOKEN = "hf_" + "aBcDeFgHiJkLmNoPqRsT"
+SECRET = {"valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
+PLATFORM = {
+    "llm-inference-service": {"enabled": False},
+    "kserve-controller": {"enabled": True, "presets": {"enabled": False}, "certificates": {"certManager": {"enabled": True}}},
+    "global": {"llm": {"cache": {"enabled": False}}},
+}
+NOTHING = {"llm-inference-service": {"enabled": False}, "global": {"llm": {"cache": {"enabled": False}}}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Values that are refused with one message, and values beside them that are not."""
+
+    id: str
+    message: str
+    refused: dict[str, Any]
+    accepted: dict[str, Any]
+    namespace: str = "llm"
+
+
+def no_label(name: str) -> str:
+    return (
+        f'global.llm.name: "{name}" (from global.llm.name) is no DNS-1035 label; '
+        "set lower case letters, digits and dashes, a letter first and no dash last"
+    )
+
+
+def moving(tag: str) -> str:
+    return (
+        f"global.llm.engine.image.tag: {tag} moves, so that two pods of one release may run different engines; "
+        "set a version, or a digest alone"
+    )
+
+
+def own(**facts: Any) -> dict[str, Any]:
+    return llm(model="own", models={"own": facts}, cache={"enabled": False})
+
+
+def accelerators(**rows: Any) -> dict[str, Any]:
+    return llm(accelerators=rows)
+
+
+CASES = (
+    Case("name with a dot", no_label("a.b"), llm(name="a.b"), llm(name="a-b")),
+    Case("name with a leading digit", no_label("7b"), llm(name="7b"), llm(name="b7")),
+    Case("name in upper case", no_label("Qwen"), llm(name="Qwen"), llm(name="qwen")),
+    Case("name with a dash last", no_label("qwen-"), llm(name="qwen-"), llm(name="q")),
+    Case(
+        "name over the limit",
+        f'global.llm.name: "{"n" * 39}" (from global.llm.name) has 39 characters and KServe appends up to 25; set a name of at most 38',
+        llm(name="n" * 39),
+        llm(name="n" * 38),
+    ),
+    Case(
+        "unknown KServe",
+        'global.llm.kserveVersion: "0.15" is not in the capability table; set one of 0.19, 0.20',
+        llm(kserveVersion="0.15"),
+        llm(kserveVersion="0.19"),
+    ),
+    Case(
+        "no model",
+        "global.llm.model: is empty; set a key of the catalogue (qwen2-5-7b-instruct) or of global.llm.models",
+        llm(model=""),
+        llm(),
+    ),
+    Case(
+        "unknown model",
+        'global.llm.model: "qwen" is neither in the catalogue nor in global.llm.models; set one of own, qwen2-5-7b-instruct',
+        llm(model="qwen", models={"own": {"uri": "hf://a/b", "parameters": 1}}),
+        llm(model="own", models={"own": {"uri": "hf://a/b", "parameters": 1}}),
+    ),
+    Case(
+        "model without uri",
+        "global.llm.models.own.uri: is missing; set where the weights are, for example hf://org/model or pvc://claim/path",
+        own(parameters=1),
+        own(parameters=1, uri="hf://a/b"),
+    ),
+    Case(
+        "model without a size",
+        "global.llm.models.own.parameters: is missing; set the number of parameters, or weightBytes",
+        own(uri="hf://a/b"),
+        own(uri="hf://a/b", weightBytes=1),
+    ),
+    Case(
+        "no accelerator",
+        "global.llm.accelerator: is empty; set one of cpu, nvidia-h100-80gb, nvidia-l40s",
+        llm(accelerator=""),
+        llm(accelerator="cpu"),
+    ),
+    Case(
+        "unknown accelerator",
+        'global.llm.accelerator: "h100" is neither in the catalogue nor in global.llm.accelerators; '
+        "set one of cpu, nvidia-h100-80gb, nvidia-l40s",
+        llm(accelerator="h100"),
+        llm(accelerator="h100", accelerators={"h100": {"image": {"repository": "a/b", "tag": "v1"}}}),
+    ),
+    Case(
+        "cache of a filled claim",
+        "global.llm.cache.enabled: pvc://claim/path is on a claim already; set global.llm.cache.enabled: false",
+        overlay(own(uri="pvc://claim/path", parameters=1), {"global": {"llm": {"cache": {"enabled": True}}}}),
+        own(uri="pvc://claim/path", parameters=1),
+    ),
+    *(
+        Case(
+            f"{mode} under two replicas",
+            f"global.llm.cache.accessMode: {mode} lets one node mount the weights and global.llm.replicas is 2; "
+            "set ReadWriteMany, or replicas: 1",
+            llm(replicas=2, cache={"accessMode": mode, "existingClaim": claim}),
+            llm(replicas=replicas, cache={"accessMode": other, "existingClaim": claim}),
+        )
+        for mode, replicas, other, claim in (
+            ("ReadWriteOnce", 2, "ReadWriteMany", ""),
+            ("ReadWriteOnce", 1, "ReadWriteOnce", "weights"),
+            ("ReadWriteOncePod", 2, "ReadOnlyMany", "weights"),
+        )
+    ),
+    Case(
+        "argument set and left out",
+        "global.llm.engine.omitArgs: gpu-memory-utilization is set in global.llm.engine.args as well; remove it from one of them",
+        llm(engine={"args": {"gpu-memory-utilization": 0.5}, "omitArgs": ["gpu-memory-utilization"]}),
+        llm(engine={"args": {"max-model-len": 1}, "omitArgs": ["gpu-memory-utilization"]}),
+    ),
+    *(
+        Case(f"tag {tag}", moving(tag), llm(engine={"image": {"tag": tag}}), llm(engine={"image": {"tag": f"{tag}-2026"}}))
+        for tag in ("latest", "main", "master", "nightly")
+    ),
+    *(
+        Case(
+            f"{name} typed into values",
+            f"global.llm.engine.env.{name}: holds a secret in the values; put it into a Secret and set valueFrom.secretKeyRef",
+            llm(engine={"env": {name: "geheim"}}),
+            llm(engine={"env": {name: SECRET}}),
+        )
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "VLLM_API_KEY", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "TOKEN", "MY_SECRET")
+    ),
+    *(
+        Case(
+            f"{flag} typed into values",
+            f"global.llm.engine.args.{flag}: holds a secret in the values; put it into a Secret and set "
+            f"global.llm.engine.env.{name}.valueFrom.secretKeyRef",
+            llm(engine={"args": {flag: "geheim"}}),
+            llm(engine={"env": {name: SECRET}}),
+        )
+        for flag, name in (("api-key", "VLLM_API_KEY"), ("hf-token", "HF_TOKEN"))
+    ),
+    *(
+        Case(
+            f"character {ord(lost):x} in an {where[:3]}",
+            f"global.llm.engine.{where}: holds a control character that YAML cannot carry (U+007F to U+009F, U+FFFE, U+FFFF); remove it",
+            llm(engine=place(tuple(where.split(".")), f"a{lost}b")),
+            llm(engine=place(tuple(where.split(".")), f"a{kept}b")),
+        )
+        for lost, kept, where in (
+            ("\x7f", "\x1f", "args.flag"),
+            ("\x85", "\xa0", "args.flag"),
+            ("\ufffe", "\ufffd", "args.flag"),
+            ("\x7f", "\n", "env.A"),
+        )
+    ),
+    Case(
+        "a hub token in another place",
+        "global.llm: holds what looks like a Hugging Face token; put it into a Secret and set "
+        "global.llm.engine.env.HF_TOKEN.valueFrom.secretKeyRef",
+        llm(engine={"args": {"served-model-name": [TOKEN]}}),
+        llm(engine={"args": {"served-model-name": ["hf_model"]}}),
+    ),
+    Case(
+        "two planes in one release",
+        "kserve-controller.enabled: the controller and a model cannot be one release, because the controller's webhook must serve "
+        "before the model can be created; install the controller with values/platform.yaml first, then the model with "
+        "kserve-controller.enabled: false",
+        overlay(llm(), {"kserve-controller": PLATFORM["kserve-controller"]}),
+        PLATFORM,
+        "kserve",
+    ),
+    Case(
+        "nothing enabled",
+        "llm-inference-service.enabled: nothing is enabled; set llm-inference-service.enabled or kserve-controller.enabled",
+        NOTHING,
+        overlay(NOTHING, PLATFORM),
+        "kserve",
+    ),
+    Case(
+        "a cache without a model",
+        "global.llm.cache.enabled: there is no model in this release to cache; set global.llm.cache.enabled: false, "
+        "or install chart model-cache alone",
+        overlay(PLATFORM, {"global": {"llm": {"cache": {"enabled": True}}}}),
+        PLATFORM,
+        "kserve",
+    ),
+    *(
+        Case(
+            f"pod label {label}",
+            f"llm-inference-service.podLabels.{label}: is KServe's own, by which it finds the engine's pods; set another label",
+            {**llm(), "llm-inference-service": {"podLabels": {label: "x"}}},
+            {**llm(), "llm-inference-service": {"podLabels": {f"example.com/{label.rpartition('/')[2]}": "x"}}},
+        )
+        for label in ("app.kubernetes.io/name", "kserve.io/component", "serving.kserve.io/x", "llm-d.ai/role")
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_refused_with_one_message(case: Case) -> None:
+    with helm_fails(case.message):
+        model(case.refused, namespace=case.namespace)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_the_neighbour_passes(case: Case) -> None:
+    assert model(case.accepted, namespace=case.namespace).objects
+
+
+def test_every_message_of_the_templates_has_a_case() -> None:
+    """Each refusal that a template can print is the beginning of some case's message, up to its first placeholder."""
+    printed = []
+    for path in (*(CHARTS / "llm-common" / "templates").glob("*.tpl"), *CHARTS.glob("llm-*/templates/zz-validate/**/*.yaml")):
+        for line in path.read_text().splitlines():
+            if "append $errors" in line or "append $state.errors" in line:
+                (text, *_) = re.findall(r'"((?:[a-z-]+\.)*(?:global|llm|kserve)[^"]*)"', line)
+                printed.append(text)
+    assert len(printed) > 15
+    shapes = [re.sub(r"%[qsd]", "\0", text) for text in printed]
+    shapes = [re.escape(shape).replace("\0", ".*") for shape in shapes]
+    unreached = [shape for shape in shapes if not any(re.fullmatch(shape, case.message) for case in CASES)]
+    # The release's own name is refused with the same message as global.llm.name.
+    assert unreached == []
+
+
+# --- the release's own name -------------------------------------------------------------------------------------------
+
+
+def test_a_release_name_that_kserve_cannot_use() -> None:
+    with helm_fails(
+        'global.llm.name: "my.model" (from the release name) is no DNS-1035 label; '
+        "set lower case letters, digits and dashes, a letter first and no dash last"
+    ):
+        model(llm(), name="my.model")
+    assert model(llm(name="my-model"), name="my.model").objects
+
+
+def test_helm_itself_refuses_upper_case() -> None:
+    with pytest.raises(HelmError, match="invalid release name"):
+        model(llm(), name="Demo")
+
+
+# --- several at once, in every chart ----------------------------------------------------------------------------------
+
+SEVERAL = llm(name="7b", model="", accelerator="", kserveVersion="9.9", engine={"image": {"tag": "latest"}})
+MESSAGES = (
+    no_label("7b"),
+    'global.llm.kserveVersion: "9.9" is not in the capability table; set one of 0.19, 0.20',
+    "global.llm.model: is empty; set a key of the catalogue (qwen2-5-7b-instruct) or of global.llm.models",
+    "global.llm.accelerator: is empty; set one of cpu, nvidia-h100-80gb, nvidia-l40s",
+    moving("latest"),
+)
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+@pytest.mark.parametrize("chart", ["llm-stack", "llm-inference-service", "model-cache"])
+def test_all_refusals_come_at_once(chart: str, helm: str) -> None:
+    with helm_fails(*MESSAGES):
+        render(chart, values=SEVERAL, helm=helm)
+
+
+def test_a_model_without_facts_says_both() -> None:
+    with helm_fails(
+        "global.llm.models.own.uri: is missing; set where the weights are, for example hf://org/model or pvc://claim/path",
+        "global.llm.models.own.parameters: is missing; set the number of parameters, or weightBytes",
+    ):
+        model(own())
+
+
+def test_planes_and_cache_come_together() -> None:
+    with helm_fails(
+        "llm-inference-service.enabled: nothing is enabled; set llm-inference-service.enabled or kserve-controller.enabled",
+        "global.llm.cache.enabled: there is no model in this release to cache; set global.llm.cache.enabled: false, "
+        "or install chart model-cache alone",
+    ):
+        model({"llm-inference-service": {"enabled": False}})
+
+
+def test_defaults_alone_ask_for_a_model_and_an_accelerator() -> None:
+    with helm_fails(MESSAGES[2], MESSAGES[3]):
+        model({})
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("helm", ["helm", "helm3"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        llm(engine={"env": {"HF_TOKEN": TOKEN}}),
+        llm(engine={"env": {"HF_TOKEN": {"value": TOKEN}}}),
+        llm(engine={"env": {"ANYTHING": TOKEN}}),
+        llm(engine={"args": {"hf-token": TOKEN}}),
+        llm(engine={"args": {"json": {"deep": [TOKEN]}}}),
+        llm(accelerators={"nvidia-l40s": {"env": {"X": TOKEN}}}),
+        llm(models={"own": {"servedName": TOKEN}}),
+    ],
+    ids=["env", "env value", "other env", "flag", "json", "accelerator", "model"],
+)
+def test_a_token_is_refused_and_never_repeated(values: dict[str, Any], helm: str) -> None:
+    with pytest.raises(HelmError) as refused:
+        model(values, helm=helm)
+    assert refused.value.messages
+    assert TOKEN not in refused.value.stderr
+
+
+def test_a_flag_that_reads_the_stored_token_passes() -> None:
+    """`--hf-token` without a value takes the one that the environment or a file gives."""
+    spec = model(llm(engine={"args": {"hf-token": True}})).one("LLMInferenceService")["spec"]
+    assert "--hf-token" in spec["template"]["containers"][0]["args"]
