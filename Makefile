@@ -20,7 +20,7 @@ destroy: ## Remove all that make demo made, but for the cache
 	@hack/run destroy
 
 .PHONY: crds preflight deploy
-crds: ## KServe's resource definitions into the current cluster (CA=file: PEM bundle of the webhook's certificate)
+crds: ## KServe's resource definitions (CA=file: PEM of the webhook's CA; without it cert-manager injects it)
 	@hack/run crds $(CA)
 preflight: ## What only the cluster knows, before an install (FILE=values/….yaml NAME= NAMESPACE=)
 	@hack/run preflight $(FILE) $(NAME) $(NAMESPACE)

@@ -61,11 +61,9 @@ def _current_cluster() -> Cluster:
 def _crds(arguments: list[str]) -> None:
     from hack import platform
 
-    if len(arguments) != 1 or not Path(arguments[0]).is_file():
-        raise StepFailed(
-            "CA: names no file; set CA to the PEM bundle that the webhook's certificate is signed by: make crds CA=ca.crt"
-        )
-    platform.crds(_current_cluster(), Path(arguments[0]).read_text())
+    if arguments and not Path(arguments[0]).is_file():
+        raise StepFailed(f"CA: there is no file {arguments[0]}; set CA to the PEM certificates that sign the webhook's own, or leave it out")
+    platform.crds(_current_cluster(), Path(arguments[0]).read_text() if arguments else "")
 
 
 def _preflight(arguments: list[str]) -> None:

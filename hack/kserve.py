@@ -12,6 +12,7 @@ from hack import gobuild
 NAMESPACE = "kserve"  # hard-coded by KServe in its conversion webhook and presets
 WEBHOOK_SERVICE = "llmisvc-webhook-server-service"
 CERTIFICATE_SECRET = "llmisvc-webhook-server-cert"
+CERTIFICATE = "llmisvc-serving-cert"  # cert-manager's, rendered by our chart
 CONTROLLER = "llmisvc-controller-manager"
 CRDS = ("llminferenceservices.serving.kserve.io", "llminferenceserviceconfigs.serving.kserve.io")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -24,8 +25,8 @@ def webhook_hosts() -> tuple[str, ...]:
     return (f"{WEBHOOK_SERVICE}.{NAMESPACE}.svc", f"{WEBHOOK_SERVICE}.{NAMESPACE}.svc.cluster.local")
 
 
-def crds(ca: str, url: str = "") -> list[Object]:
-    """KServe's resource definitions with their conversion webhook trusted by `ca` (PEM).
+def crds(ca: str = "", url: str = "") -> list[Object]:
+    """KServe's resource definitions with their conversion webhook trusted by `ca` (PEM); without one cert-manager injects it.
 
     The webhook is our chart's Service, or `url` for a controller that runs outside the cluster (tests).
     """
@@ -34,12 +35,14 @@ def crds(ca: str, url: str = "") -> list[Object]:
         if url
         else {"service": {"name": WEBHOOK_SERVICE, "namespace": NAMESPACE, "path": "/convert", "port": 443}}
     )
-    client = {**where, "caBundle": base64.b64encode(ca.encode()).decode()}
+    client = {**where, "caBundle": base64.b64encode(ca.encode()).decode()} if ca else where
     found = []
     folder = gobuild.module_dir("kserve") / "config" / "crd" / "full" / "llmisvc"
     for file in sorted(folder.glob("serving.kserve.io_*.yaml")):
         crd: Object = yaml.load(file.read_text(), Loader=_Loader)
         crd.pop("status", None)
+        if not ca:
+            crd["metadata"].setdefault("annotations", {})["cert-manager.io/inject-ca-from"] = f"{NAMESPACE}/{CERTIFICATE}"
         crd["spec"]["conversion"] = {
             "strategy": "Webhook",
             "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1", "v1beta1"]},
