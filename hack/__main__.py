@@ -62,7 +62,9 @@ def _crds(arguments: list[str]) -> None:
     from hack import platform
 
     if arguments and not Path(arguments[0]).is_file():
-        raise StepFailed(f"CA: there is no file {arguments[0]}; set CA to the PEM certificates that sign the webhook's own, or leave it out")
+        raise StepFailed(
+            f"CA: there is no file {arguments[0]}; set CA to the PEM certificates that sign the webhook's own, or leave it out"
+        )
     platform.crds(_current_cluster(), Path(arguments[0]).read_text() if arguments else "")
 
 

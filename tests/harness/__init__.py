@@ -4,4 +4,16 @@ from tests.harness.helm import HelmError, helm_fails, notes, render
 from tests.harness.manifests import Manifests, freeze, pod_specs, thaw
 from tests.harness.scenarios import EXAMPLES, SCENARIOS, Scenario
 
-__all__ = ["EXAMPLES", "SCENARIOS", "HelmError", "Manifests", "Scenario", "freeze", "helm_fails", "notes", "pod_specs", "render", "thaw"]
+__all__ = [
+    "EXAMPLES",
+    "SCENARIOS",
+    "HelmError",
+    "Manifests",
+    "Scenario",
+    "freeze",
+    "helm_fails",
+    "notes",
+    "pod_specs",
+    "render",
+    "thaw",
+]

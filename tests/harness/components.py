@@ -1,4 +1,4 @@
-"""What a release may contain, one row an object. Every invariant reads this table, so that a new component costs rows and no tests."""
+"""What a release may contain, one row an object. Every invariant reads this table: a new component costs rows and no tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from hack import paths, schemas
+from hack import schemas
 from tests.harness.helm import render
 from tests.harness.manifests import Manifests
 from tests.harness.scenarios import Scenario

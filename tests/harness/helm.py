@@ -84,12 +84,13 @@ def notes(
 @contextmanager
 def helm_fails(*exactly: str) -> Iterator[None]:
     """The block must be refused with exactly these messages, in order."""
+    refused: HelmError | None = None
     try:
         yield
     except HelmError as error:
-        assert error.messages == list(exactly), error.stderr
-    else:
-        raise AssertionError(f"helm accepted what must be refused with {list(exactly)}")
+        refused = error
+    assert refused, f"helm accepted what must be refused with {list(exactly)}"
+    assert refused.messages == list(exactly), refused.stderr
 
 
 def _chart(chart: str | Path) -> Path:
@@ -104,7 +105,9 @@ def _document(values: Mapping[str, Any]) -> str:
     """Values as JSON that is YAML too: YAML knows no surrogate pairs."""
     pair = r"(?<!\\)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})"
     return re.sub(
-        pair, lambda found: f"\\U{0x10000 + (int(found[1], 16) - 0xD800) * 0x400 + int(found[2], 16) - 0xDC00:08x}", json.dumps(values)
+        pair,
+        lambda found: f"\\U{0x10000 + (int(found[1], 16) - 0xD800) * 0x400 + int(found[2], 16) - 0xDC00:08x}",
+        json.dumps(values),
     )
 
 

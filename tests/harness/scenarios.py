@@ -1,4 +1,4 @@
-"""Values files to render: each under values/, and those of tests/golden/values, which say what users do with more than one key."""
+"""Values files to render: each under values/, and those of tests/golden/values, which a user would copy from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Scenario:
 
 def _scenarios(folder: Path) -> tuple[Scenario, ...]:
     return tuple(
-        Scenario(path.stem, CONTROLLER_NAMESPACE if path.stem == "platform" else "llm", path) for path in sorted(folder.glob("*.yaml"))
+        Scenario(path.stem, CONTROLLER_NAMESPACE if path.stem == "platform" else "llm", path)
+        for path in sorted(folder.glob("*.yaml"))
     )
 
 

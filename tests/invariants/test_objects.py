@@ -28,7 +28,9 @@ def test_every_row_is_reached() -> None:
     unreached = sorted(f"{row.kind}/{row.name}" for row in ROWS if id(row) not in reached)
     # Rendered with more than one controller; the platform's file has one.
     assert unreached == ["PodDisruptionBudget/llmisvc-controller-manager"]
-    several = render("kserve-controller", values={"replicas": 2, "certificates": {"certManager": {"enabled": True}}}, namespace="kserve")
+    several = render(
+        "kserve-controller", values={"replicas": 2, "certificates": {"certManager": {"enabled": True}}}, namespace="kserve"
+    )
     assert set(unreached) <= set(several.names())
 
 
@@ -97,7 +99,10 @@ def test_names_that_yaml_takes_for_something_else_stay_texts() -> None:
                 "accelerator": "cpu",
                 "replicas": 2,
                 "cache": {"storageClassName": "123", "size": "1"},
-                "engine": {"env": {"A": "123", "B": "null", "C": 1.5, "D": 7, "E": "{{ .Spec }}"}, "args": {"a": "on", "b": "1e3"}},
+                "engine": {
+                    "env": {"A": "123", "B": "null", "C": 1.5, "D": 7, "E": "{{ .Spec }}"},
+                    "args": {"a": "on", "b": "1e3"},
+                },
             },
         },
         "llm-inference-service": {"serviceAccount": {"name": "456"}, "podLabels": {"a": "on"}, "annotations": {"b": "12"}},

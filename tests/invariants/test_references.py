@@ -75,7 +75,11 @@ def test_every_reference_is_rendered_or_declared_external(scenario: Scenario) ->
 
 
 def test_a_reference_to_nothing_would_be_seen() -> None:
-    spec = {"containers": [], "volumes": [{"secret": {"secretName": "a"}}, {"configMap": {"name": "b"}}], "imagePullSecrets": [{"name": "c"}]}
+    spec = {
+        "containers": [],
+        "volumes": [{"secret": {"secretName": "a"}}, {"configMap": {"name": "b"}}],
+        "imagePullSecrets": [{"name": "c"}],
+    }
     assert set(pod_references(spec)) == {"Secret/a", "ConfigMap/b", "Secret/c"}
     assert list(nested({"env": ({"valueFrom": {"secretKeyRef": {"name": "d", "key": "k"}}},)})) == ["Secret/d"]
 

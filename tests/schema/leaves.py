@@ -85,7 +85,9 @@ def entries(schema: Json) -> list[Json]:
 
 def _skipped(chart: str, path: Path) -> bool:
     """Helm's own key; and `global` but at the top of the umbrella, from where Helm writes it over every other."""
-    return path[-1:] == (schemas.LIBRARY,) or (path[-1:] == (schemas.GLOBAL,) and (chart, path) != (schemas.UMBRELLA, (schemas.GLOBAL,)))
+    return path[-1:] == (schemas.LIBRARY,) or (
+        path[-1:] == (schemas.GLOBAL,) and (chart, path) != (schemas.UMBRELLA, (schemas.GLOBAL,))
+    )
 
 
 def sections(chart: str) -> Iterator[tuple[Path, Json]]:

@@ -13,7 +13,9 @@ from tests.schema.leaves import LEAVES, Leaf, document
 
 NO_CACHE = {"global": {"llm": {"cache": {"enabled": False}}}}
 SMOKE = {
-    "global": {"llm": {"model": "smoke", "models": {"smoke": {"uri": "hf://other/other", "parameters": 7}}, "cache": {"enabled": False}}}
+    "global": {
+        "llm": {"model": "smoke", "models": {"smoke": {"uri": "hf://other/other", "parameters": 7}}, "cache": {"enabled": False}}
+    }
 }
 TWO = {"global": {"llm": {"replicas": 2}}}
 ISSUER = {"certificates": {"certManager": {"issuerRef": {"name": "own"}}}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -10,50 +12,68 @@ import pytest
 from hack import schemas
 from tests.harness import HelmError, render
 from tests.harness.components import overlay
-from tests.schema.bases import MODEL_PLANE, PLATFORM_PLANE, base, is_platform
+from tests.schema.bases import CONTROLLER, MODEL_PLANE, PLATFORM_PLANE, base
 from tests.schema.leaves import LEAVES, SECTIONS, Leaf, Path, concrete, document, place
 
 WRONG = (7, -1, "wrong type", True, ["wrong type"], [{"misspelt": 7}], {"misspelt": [7]}, [[7]])
+HELMS = ("helm", "helm3")
+MISSPELT = "additional properties 'misspelt' not allowed"
 
 
-def refusal(chart: str, path: Path, values: Any, helm: str, *, disabled: bool = False) -> str:
-    under: Any = base(chart, path)
-    if disabled:
-        under = MODEL_PLANE if is_platform(chart, path) else PLATFORM_PLANE
+def refusal(chart: str, under: Any, *layers: Any, helm: str = "helm") -> str:
+    """What helm says of values that the schema refuses."""
+    for layer in layers:
+        under = overlay(under, layer)
     with pytest.raises(HelmError) as refused:
-        render(chart, values=overlay(under, values), namespace="kserve", helm=helm)
+        render(chart, values=under, namespace="kserve", helm=helm)
     assert "values don't meet the specifications of the schema" in refused.value.stderr
     return refused.value.stderr
 
 
-def section_id(section: tuple[str, Path]) -> str:
-    return f"{section[0]}:{'.'.join(section[1]) or '(top)'}"
+def at(path: Path) -> str:
+    """How helm names a place in the values."""
+    return f"at '{''.join(f'/{part}' for part in concrete(path))}': "
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=section_id)
-def test_a_misspelt_key_is_refused(section: tuple[str, Path]) -> None:
+def places(told: str) -> set[str]:
+    return set(re.findall(r"at '[^']*': ", told))
+
+
+# --- misspelt keys: helm names all that are wrong at once, so that one call tries every object of a chart ---------------
+
+
+@cache
+def misspelt(chart: str, helm: str, base_of: str) -> str:
+    """A misspelt key in every object of a chart; `base_of` says which subcharts are enabled."""
+    base = {"model": MODEL_PLANE, "platform": PLATFORM_PLANE, "controller": CONTROLLER}[base_of]
+    wrong = [place((*concrete(path), "misspelt"), 1) for owner, path in SECTIONS if owner == chart]
+    return refusal(chart, base, *wrong, helm=helm)
+
+
+def planes(chart: str) -> tuple[str, ...]:
+    """The umbrella in both planes, so that every subchart is disabled once."""
+    if chart == schemas.UMBRELLA:
+        return ("model", "platform")
+    return ("controller",) if chart == "kserve-controller" else ("model",)
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(
+    ("plane", "section"),
+    [(plane, section) for section in SECTIONS for plane in planes(section[0])],
+    ids=lambda value: value if isinstance(value, str) else f"{value[0]}:{'.'.join(value[1]) or '(top)'}",
+)
+def test_a_misspelt_key_is_refused(plane: str, section: tuple[str, Path], helm: str) -> None:
     chart, path = section
-    where = concrete(path)
-    told = refusal(chart, path, place((*where, "misspelt"), 1), "helm")
-    assert f"at '{''.join(f'/{part}' for part in where)}': additional properties 'misspelt' not allowed" in told
+    assert at(path) + MISSPELT in misspelt(chart, helm, plane)
 
 
-@pytest.mark.parametrize("section", [section for section in SECTIONS if section[0] == schemas.UMBRELLA and len(section[1]) > 0], ids=section_id)
-def test_a_misspelt_key_below_a_disabled_subchart_is_refused(section: tuple[str, Path]) -> None:
-    chart, path = section
-    told = refusal(chart, path, place((*concrete(path), "misspelt"), 1), "helm", disabled=True)
-    assert "additional properties 'misspelt' not allowed" in told
+def test_one_misspelt_key_is_enough() -> None:
+    told = refusal("llm-stack", MODEL_PLANE, {"kserve-controller": {"configuration": {"tls": {"misspelt": 1}}}})
+    assert at(("kserve-controller", "configuration", "tls")) + MISSPELT in told
 
 
-SAMPLE = [section for section in SECTIONS if section[0] == schemas.UMBRELLA][::6]
-
-
-@pytest.mark.parametrize("section", SAMPLE, ids=section_id)
-def test_helm_3_refuses_the_same(section: tuple[str, Path]) -> None:
-    chart, path = section
-    for disabled in (False, True) if path else (False,):
-        told = refusal(chart, path, place((*concrete(path), "misspelt"), 1), "helm3", disabled=disabled)
-        assert "additional properties 'misspelt' not allowed" in told
+# --- wrong types ------------------------------------------------------------------------------------------------------
 
 
 def wrong(leaf: Leaf) -> Any:
@@ -62,20 +82,36 @@ def wrong(leaf: Leaf) -> Any:
     return next((value for value in WRONG if not validator.is_valid(value)), None)
 
 
+def is_map_with_fields(leaf: Leaf) -> bool:
+    return any(other.path[: len(leaf.path)] == leaf.path for other in LEAVES if other.chart == leaf.chart and other != leaf)
+
+
+@cache
+def wrong_types(chart: str, maps: bool) -> str:
+    """A wrong value at every key of a chart at once; maps whose fields are keys too come in a call of their own."""
+    values = [leaf.values(wrong(leaf)) for leaf in LEAVES if leaf.chart == chart and is_map_with_fields(leaf) is maps]
+    return refusal(chart, base(chart, ()), *values)
+
+
 @pytest.mark.parametrize("leaf", LEAVES, ids=str)
 def test_a_wrong_type_is_refused(leaf: Leaf) -> None:
-    value = wrong(leaf)
-    assert value is not None, f"{leaf} takes anything"
-    told = refusal(leaf.chart, leaf.path, leaf.values(value), "helm")
-    assert f"at '/{'/'.join(concrete(leaf.path))}" in told
+    assert wrong(leaf) is not None, f"{leaf} takes anything"
+    assert at(leaf.path) in places(wrong_types(leaf.chart, is_map_with_fields(leaf)))
 
 
-@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf.schema.get("type") == "boolean"], ids=str)
-@pytest.mark.parametrize("helm", ["helm", "helm3"])
+SWITCHES = [leaf for leaf in LEAVES if leaf.schema.get("type") == "boolean"]
+
+
+@cache
+def texts_as_switches(chart: str, helm: str) -> str:
+    return refusal(chart, base(chart, ()), *(leaf.values("false") for leaf in SWITCHES if leaf.chart == chart), helm=helm)
+
+
+@pytest.mark.parametrize("leaf", SWITCHES, ids=str)
+@pytest.mark.parametrize("helm", HELMS)
 def test_a_switch_is_never_a_text(leaf: Leaf, helm: str) -> None:
     """To Helm's conditions and to templates the text "false" is true."""
-    told = refusal(leaf.chart, leaf.path, leaf.values("false"), helm)
-    assert "got string, want boolean" in told
+    assert f"{at(leaf.path)}got string, want boolean" in texts_as_switches(leaf.chart, helm)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +119,14 @@ def test_a_switch_is_never_a_text(leaf: Leaf, helm: str) -> None:
     [
         ({"engine": {"image": {"tag": "no spaces"}}}, "/global/llm/engine/image/tag'"),
         ({"engine": {"image": {"digest": "sha256:short"}}}, "/global/llm/engine/image/digest'"),
-        ({"engine": {"args": {"--max-model-len": 1}}}, "/global/llm/engine/args': additional properties '--max-model-len' not allowed"),
-        ({"engine": {"args": {"max_model_len": 1}}}, "/global/llm/engine/args': additional properties 'max_model_len' not allowed"),
+        (
+            {"engine": {"args": {"--max-model-len": 1}}},
+            "/global/llm/engine/args': additional properties '--max-model-len' not allowed",
+        ),
+        (
+            {"engine": {"args": {"max_model_len": 1}}},
+            "/global/llm/engine/args': additional properties 'max_model_len' not allowed",
+        ),
         ({"engine": {"env": {"A-B": "c"}}}, "/global/llm/engine/env': additional properties 'A-B' not allowed"),
         ({"engine": {"env": {"A": {"value": "b"}}}}, "/global/llm/engine/env/A'"),
         ({"models": {"With.Dot": {"uri": "hf://a/b"}}}, "/global/llm/models': additional properties 'With.Dot' not allowed"),
@@ -98,11 +140,11 @@ def test_a_switch_is_never_a_text(leaf: Leaf, helm: str) -> None:
     ids=str,
 )
 def test_shapes_that_the_schema_refuses(values: Any, told: str) -> None:
-    assert told in refusal("llm-stack", ("global",), {"global": {"llm": values}}, "helm")
+    assert told in refusal("llm-stack", MODEL_PLANE, {"global": {"llm": values}})
 
 
-@pytest.mark.parametrize("helm", ["helm", "helm3"])
+@pytest.mark.parametrize("helm", HELMS)
 @pytest.mark.parametrize("tag", ["latest", "main"])
 def test_moving_tags_of_the_controller_are_refused(tag: str, helm: str) -> None:
-    told = refusal("kserve-controller", (), {"image": {"tag": tag}}, helm)
+    told = refusal("kserve-controller", CONTROLLER, {"image": {"tag": tag}}, helm=helm)
     assert "at '/image/tag': 'not' failed" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from tests.harness import Manifests, render
@@ -47,7 +48,7 @@ def plan(values: Mapping[str, Any], **options: Any) -> dict[str, tuple[str, str]
     """The plan as printed: what was derived, to its value and where it came from."""
     lines = model(values, **options).one("ConfigMap")["data"]["plan"].splitlines()
     found = {}
-    for line, source in zip(lines, lines[1:], strict=False):
+    for line, source in pairwise(lines):
         if source.strip().startswith("from ") and not line.startswith(" "):
             found[line[:18].strip()] = (line[19:], source.strip().removeprefix("from "))
     return found

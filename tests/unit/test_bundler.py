@@ -117,7 +117,9 @@ def test_a_definition_may_refer_to_another_and_to_itself(tree: Tree) -> None:
 
 def test_objects_in_examples_and_defaults_are_data(tree: Tree) -> None:
     example = {"properties": {"a": 1}, "$ref": "nothing"}
-    closed = Bundler().close({"type": "object", "additionalProperties": {}, "examples": [example], "default": example}, Path("x.json"), "x")
+    closed = Bundler().close(
+        {"type": "object", "additionalProperties": {}, "examples": [example], "default": example}, Path("x.json"), "x"
+    )
     assert closed["examples"] == [example]
     assert closed["default"] == example
 

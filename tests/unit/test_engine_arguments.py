@@ -41,7 +41,7 @@ def words(args: Mapping[str, Any], **keys: Any) -> list[str]:
         ({"b": 1048576, "a": [1, {"c": None}]}, ["--flag", '\'{"a":[1,{"c":null}],"b":1048576}\'']),
         ([{"name": "x", "size": 1048576}], ["--flag", '\'[{"name":"x","size":1048576}]\'']),
         ([[1, 2], [3]], ["--flag", "'[[1,2],[3]]'"]),
-        ({"html": "<a & b>"}, ["--flag", "'{\"html\":\"<a & b>\"}'"]),
+        ({"html": "<a & b>"}, ["--flag", '\'{"html":"<a & b>"}\'']),
     ],
     ids=str,
 )
@@ -81,13 +81,65 @@ def test_a_derived_argument_can_be_left_out() -> None:
 ENVIRONMENT = {"HOME": "/home", "A": "expanded", "POD_IP": "10.0.0.1"}
 PIECES = [
     *"'\"\\$`;&|<>(){}[]*?~#!%^=+,.:/@- \t\n",
-    *("{{", "}}", "{{{", "}}}", "{{`", "`}}", "{{- ", " -}}", "{{/*", "$$", "$(A)", "$(HOME)", "$(NOT_SET)", "${HOME}", "$A", "$("),
+    *(
+        "{{",
+        "}}",
+        "{{{",
+        "}}}",
+        "{{`",
+        "`}}",
+        "{{- ",
+        " -}}",
+        "{{/*",
+        "$$",
+        "$(A)",
+        "$(HOME)",
+        "$(NOT_SET)",
+        "${HOME}",
+        "$A",
+        "$(",
+    ),
     *("`id`", "$(id)", "\\n", "\\\\", "''", '""', "&&", "||", ">/dev/null", "é", "漢字", "🙂", "\u2028", "\x1b", "\x01", "\r"),
     *("--flag", "-x", "a", "B", "0", "word", "=", "x=y", "*.py", "{1,2}", "~root", "!!", "#c", "EOF", "--"),
 ]
 FIXED = [
-    *("", " ", "-", "--", "-x", "'", "''", '"', "\\", "$", "$$", "$$$", "$(A)", "$$(A)", "$$$(A)", "`", "{{", "}}", "{{{", "{{{{", "{{{{{"),
-    *("{{ .Spec.Model.Name }}", "{{`{{`}}", '{"a": "{{b}}"}', "{{- if x -}}", "a\nb", "\n", "a\\\nb", "~", "~/x", "*", "[a-z]", "{a,b}"),
+    *(
+        "",
+        " ",
+        "-",
+        "--",
+        "-x",
+        "'",
+        "''",
+        '"',
+        "\\",
+        "$",
+        "$$",
+        "$$$",
+        "$(A)",
+        "$$(A)",
+        "$$$(A)",
+        "`",
+        "{{",
+        "}}",
+        "{{{",
+        "{{{{",
+        "{{{{{",
+    ),
+    *(
+        "{{ .Spec.Model.Name }}",
+        "{{`{{`}}",
+        '{"a": "{{b}}"}',
+        "{{- if x -}}",
+        "a\nb",
+        "\n",
+        "a\\\nb",
+        "~",
+        "~/x",
+        "*",
+        "[a-z]",
+        "{a,b}",
+    ),
     *("a=b", "A=$(A) b", "!!", "#", "; rm -rf /", "$(id)", "${IFS}", "'; exit 1; '", "\t", "é", "\x01\x1f", "%s", "\\0", "x'\"y"),
 ]
 
@@ -127,8 +179,10 @@ def kubelet(text: str, env: Mapping[str, str]) -> str:
 
 def preset(words: list[str]) -> list[str]:
     """The preset's shell: `bash -c 'eval "… $@"' -- ARGS`, with a program that prints its arguments."""
-    script = 'eval "exec printf \'%s\\0\' \\\n  ${VLLM_ADDITIONAL_ARGS} \\\n  $@"'
-    done = subprocess.run(["bash", "-c", script, "--", *words], env={**ENVIRONMENT, "PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
+    script = "eval \"exec printf '%s\\0' \\\n  ${VLLM_ADDITIONAL_ARGS} \\\n  $@\""
+    done = subprocess.run(
+        ["bash", "-c", script, "--", *words], env={**ENVIRONMENT, "PATH": "/usr/bin:/bin"}, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
     return done.stdout.decode().split("\0")[:-1]

@@ -104,7 +104,12 @@ def test_names_of_content() -> None:
     name = cached.key("a", 1, {"x": [1, 2]})
     assert re.fullmatch(r"[0-9a-f]{16}", name)
     assert cached.key("a", 1, {"x": [1, 2]}) == name
-    others = [cached.key("b", 1, {"x": [1, 2]}), cached.key("a", 1, {"x": [2, 1]}), cached.key("a1", {"x": [1, 2]}), cached.key("a", 1)]
+    others = [
+        cached.key("b", 1, {"x": [1, 2]}),
+        cached.key("a", 1, {"x": [2, 1]}),
+        cached.key("a1", {"x": [1, 2]}),
+        cached.key("a", 1),
+    ]
     assert len({name, *others}) == 5
 
 
@@ -153,7 +158,11 @@ def test_a_step_says_its_title_and_time(capsys: pytest.CaptureFixture[str]) -> N
         r"==> first\n    done after 0\.\d s\n==> second, a longer one\n    done after 0\.\d s\n", capsys.readouterr().out
     )
     lines = timeline.table().splitlines()
-    assert [line.rsplit("  ", 1)[0].strip().rsplit("  ", 1)[0].strip() for line in lines] == ["first", "second, a longer one", "total"]
+    assert [line.rsplit("  ", 1)[0].strip().rsplit("  ", 1)[0].strip() for line in lines] == [
+        "first",
+        "second, a longer one",
+        "total",
+    ]
     assert len({len(line) for line in lines}) == 1
     assert all(line.endswith(" s") for line in lines)
 
@@ -207,7 +216,7 @@ def test_a_program_may_fail_where_that_is_asked() -> None:
 
 
 def test_output_environment_and_input_of_a_program() -> None:
-    assert shell.out("sh", "-c", "printf '%s %s\\n' \"$X\" \"$(cat)\"", env={"X": "1"}, stdin="in") == "1 in"
+    assert shell.out("sh", "-c", 'printf \'%s %s\\n\' "$X" "$(cat)"', env={"X": "1"}, stdin="in") == "1 in"
 
 
 def test_output_goes_to_a_log_as_it_comes(tmp_path: Path) -> None:

@@ -91,7 +91,11 @@ def test_helm_fails_wants_a_failure() -> None:
 
 
 def test_values_are_laid_over_values_files() -> None:
-    given = render("llm-stack", "demo", values={"global": {"llm": {"model": "other", "models": {"other": {"uri": "pvc://a/b", "parameters": 1}}}}})
+    given = render(
+        "llm-stack",
+        "demo",
+        values={"global": {"llm": {"model": "other", "models": {"other": {"uri": "pvc://a/b", "parameters": 1}}}}},
+    )
     assert given.one("LLMInferenceService")["spec"]["model"] == {"uri": "pvc://a/b", "name": "other"}
     assert "--dtype" in given.one("LLMInferenceService")["spec"]["template"]["containers"][0]["args"]
 
@@ -116,7 +120,13 @@ def test_a_key_that_is_rendered_twice_is_seen(tmp_path: Path) -> None:
 
 
 def test_picking_objects() -> None:
-    objects = freeze([{"kind": "A", "metadata": {"name": "x"}}, {"kind": "A", "metadata": {"name": "y"}}, {"kind": "B", "metadata": {"name": "x"}}])
+    objects = freeze(
+        [
+            {"kind": "A", "metadata": {"name": "x"}},
+            {"kind": "A", "metadata": {"name": "y"}},
+            {"kind": "B", "metadata": {"name": "x"}},
+        ]
+    )
     manifests = Manifests(objects, "")
     assert manifests.names() == ["A/x", "A/y", "B/x"]
     assert len(manifests.all("A")) == 2

@@ -64,7 +64,8 @@ CASES = (
     Case("name with a dash last", no_label("qwen-"), llm(name="qwen-"), llm(name="q")),
     Case(
         "name over the limit",
-        f'global.llm.name: "{"n" * 39}" (from global.llm.name) has 39 characters and KServe appends up to 25; set a name of at most 38',
+        f'global.llm.name: "{"n" * 39}" (from global.llm.name) has 39 characters and KServe appends up to 25; '
+        "set a name of at most 38",
         llm(name="n" * 39),
         llm(name="n" * 38),
     ),
@@ -148,7 +149,15 @@ CASES = (
             llm(engine={"env": {name: "geheim"}}),
             llm(engine={"env": {name: SECRET}}),
         )
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "VLLM_API_KEY", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "TOKEN", "MY_SECRET")
+        for name in (
+            "HF_TOKEN",
+            "HUGGING_FACE_HUB_TOKEN",
+            "VLLM_API_KEY",
+            "AWS_SECRET_ACCESS_KEY",
+            "DB_PASSWORD",
+            "TOKEN",
+            "MY_SECRET",
+        )
     ),
     *(
         Case(
@@ -163,7 +172,8 @@ CASES = (
     *(
         Case(
             f"character {ord(lost):x} in an {where[:3]}",
-            f"global.llm.engine.{where}: holds a control character that YAML cannot carry (U+007F to U+009F, U+FFFE, U+FFFF); remove it",
+            f"global.llm.engine.{where}: holds a control character that YAML cannot carry "
+            "(U+007F to U+009F, U+FFFE, U+FFFF); remove it",
             llm(engine=place(tuple(where.split(".")), f"a{lost}b")),
             llm(engine=place(tuple(where.split(".")), f"a{kept}b")),
         )
@@ -183,8 +193,8 @@ CASES = (
     ),
     Case(
         "two planes in one release",
-        "kserve-controller.enabled: the controller and a model cannot be one release, because the controller's webhook must serve "
-        "before the model can be created; install the controller with values/platform.yaml first, then the model with "
+        "kserve-controller.enabled: the controller and a model cannot be one release, because the controller's webhook must "
+        "serve before the model can be created; install the controller with values/platform.yaml first, then the model with "
         "kserve-controller.enabled: false",
         overlay(llm(), {"kserve-controller": PLATFORM["kserve-controller"]}),
         PLATFORM,

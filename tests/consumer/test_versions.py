@@ -1,0 +1,207 @@
+"""Versions that charts name, against versions.yaml; and the capability table, against each KServe that it speaks of."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from hack import gobuild, schemas, versions
+from hack.paths import CHARTS
+from tests.harness import render
+from tests.harness.manifests import freeze
+from tests.invariants.test_pods import restricted
+from tests.unit.models import llm
+
+# KServe's minor version to the pinned module that has it.
+MODULES = {"0.19": "kserve-0-19", "0.20": "kserve"}
+SERVICES = "llminferenceservices.serving.kserve.io"
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def defined(name: str) -> Any:
+    """A template of the library chart that holds YAML only."""
+    for path in sorted((CHARTS / "llm-common" / "templates").glob("*.tpl")):
+        found = re.search(rf'\{{\{{- define "{re.escape(name)}" -\}}\}}\n(.*?)\{{\{{- end', path.read_text(), flags=re.S)
+        if found:
+            return yaml.safe_load(found[1])
+    raise AssertionError(f"no template {name}")
+
+
+CAPABILITIES: dict[str, dict[str, Any]] = defined("llm-common.capabilities")
+ACCELERATORS: dict[str, dict[str, Any]] = defined("llm-common.catalogue.accelerators")
+MODELS: dict[str, dict[str, Any]] = defined("llm-common.catalogue.models")
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+def reference(image: dict[str, Any]) -> str:
+    return f"{image['registry']}/{image['repository']}:{image['tag']}"
+
+
+@pytest.mark.parametrize("key", ACCELERATORS)
+def test_engine_images_of_the_catalogue_are_pinned(key: str) -> None:
+    pinned = {image.ref for name, image in versions.images().items() if name.startswith("engine-")}
+    assert reference(ACCELERATORS[key]["image"]) in pinned
+
+
+def test_images_of_the_controller_chart_are_pinned() -> None:
+    values = schemas.values("kserve-controller")
+    assert reference(values["image"]) == versions.images()["controller"].ref
+    assert reference(values["configuration"]["storageInitializer"]["image"]) == versions.images()["storage-initializer"].ref
+
+
+def test_charts_say_the_kserve_that_they_are_made_for() -> None:
+    version = versions.go_modules()["kserve"].version
+    applications = {schemas.chart_metadata(chart)["appVersion"] for chart in schemas.charts()}
+    assert applications == {version.removeprefix("v")}
+    assert schemas.values("llm-stack")["global"]["llm"]["kserveVersion"] == ".".join(version.removeprefix("v").split(".")[:2])
+
+
+def test_charts_depend_on_each_other_by_their_versions() -> None:
+    own = {chart: schemas.chart_metadata(chart)["version"] for chart in (schemas.LIBRARY, *schemas.charts())}
+    for chart in schemas.charts():
+        for dependency in schemas.chart_metadata(chart)["dependencies"]:
+            assert dependency["version"] == own[dependency["name"]], chart
+            assert dependency["repository"] == f"file://../{dependency['name']}", chart
+
+
+# --- catalogue --------------------------------------------------------------------------------------------------------
+
+
+def test_every_row_of_the_catalogue_has_its_source() -> None:
+    for key, row in {**MODELS, **ACCELERATORS}.items():
+        assert row["source"], key
+
+
+@pytest.mark.parametrize("table", ["models", "accelerators"])
+def test_rows_of_the_catalogue_have_the_form_that_users_own_rows_have(table: str) -> None:
+    bundled = schemas.bundle("llm-stack")
+    schema = bundled["definitions"]["global"]["properties"]["llm"]["properties"][table]
+    rows = {"models": MODELS, "accelerators": ACCELERATORS}[table]
+    jsonschema.Draft7Validator({**schema, "definitions": bundled["definitions"]}).validate(rows)
+    assert rows
+
+
+@pytest.mark.parametrize("key", MODELS)
+def test_every_model_of_the_catalogue_renders(key: str) -> None:
+    assert (
+        render("llm-stack", values=llm(model=key)).one("LLMInferenceService")["spec"]["model"]["name"]
+        == MODELS[key]["servedName"]
+    )
+
+
+# --- capabilities -----------------------------------------------------------------------------------------------------
+
+
+def test_every_row_has_its_module() -> None:
+    assert set(MODULES) == set(CAPABILITIES)
+    for minor, module in MODULES.items():
+        assert versions.go_modules()[module].version.startswith(f"v{minor}.")
+
+
+@cache
+def module(minor: str) -> Path:
+    return gobuild.module_dir(MODULES[minor])
+
+
+@cache
+def definition(minor: str) -> Any:
+    file = module(minor) / "config" / "crd" / "full" / "llmisvc" / "serving.kserve.io_llminferenceservices.yaml"
+    loaded = yaml.load(file.read_text(), Loader=_Loader)
+    assert loaded["metadata"]["name"] == SERVICES
+    return loaded
+
+
+@pytest.mark.parametrize("minor", CAPABILITIES)
+def test_the_api_version_is_served_and_stored(minor: str) -> None:
+    group, _, wanted = CAPABILITIES[minor]["apiVersion"].partition("/")
+    crd = definition(minor)
+    assert crd["spec"]["group"] == group
+    (version,) = [version for version in crd["spec"]["versions"] if version["name"] == wanted]
+    assert version["served"]
+    assert version["storage"]
+
+
+@pytest.mark.parametrize("minor", CAPABILITIES)
+def test_whether_the_storage_initializer_is_merged(minor: str) -> None:
+    """Behaviour of the controller: it keeps the container of a service to merge it, or throws it away."""
+    folder = module(minor) / "pkg" / "controller" / "v1alpha2" / "llmisvc"
+    source = (folder / "workload_storage.go").read_text()
+    kept = "extractAndStripStorageInitializer(" in source and "MergeContainerWithPatch(*initContainer, *userOverride)" in source
+    thrown_away = "stripPriorControllerStorageInitializer(" in source
+    assert kept != thrown_away, "this KServe does it in a third way: read workload_storage.go"
+    assert CAPABILITIES[minor]["storageInitializerOverride"] is kept
+
+
+def fields(schema: Any, value: Any, path: str = "") -> list[str]:
+    """Where a rendered value leaves a CRD's schema: the API server would drop the field or refuse the object."""
+    if schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("x-kubernetes-int-or-string"):
+        return []
+    if hasattr(value, "items"):
+        if "additionalProperties" in schema:
+            return [
+                wrong for key, item in value.items() for wrong in fields(schema["additionalProperties"], item, f"{path}.{key}")
+            ]
+        known = schema.get("properties", {})
+        wrong = [f"{path}.{key}: unknown" for key in value if key not in known]
+        return wrong + [
+            found for key, item in value.items() if key in known for found in fields(known[key], item, f"{path}.{key}")
+        ]
+    if isinstance(value, tuple):
+        return [wrong for item in value for wrong in fields(schema["items"], item, f"{path}[]")]
+    types = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
+    return [] if isinstance(value, types[schema["type"]]) else [f"{path}: {value!r} is no {schema['type']}"]
+
+
+EVERYTHING = {
+    **llm(
+        replicas=2,
+        accelerator="nvidia-h100-80gb",
+        cache={"enabled": False},
+        overrides={"resources": {"limits": {"memory": "8Gi"}}},
+        engine={"args": {"max-model-len": 1}, "env": {"HF_TOKEN": {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}}},
+    ),
+    "llm-inference-service": {"annotations": {"a": "b"}, "podAnnotations": {"a": "b"}, "podLabels": {"a": "b"}},
+}
+
+
+@pytest.mark.parametrize("minor", CAPABILITIES)
+def test_every_field_that_we_render_is_known_to_that_version(minor: str) -> None:
+    values = {**EVERYTHING, "global": {"llm": {**EVERYTHING["global"]["llm"], "kserveVersion": minor}, "imagePullSecrets": ["a"]}}
+    service = render("llm-stack", values=values).one("LLMInferenceService")
+    wanted = service["apiVersion"].partition("/")[2]
+    (schema,) = [
+        version["schema"]["openAPIV3Schema"] for version in definition(minor)["spec"]["versions"] if version["name"] == wanted
+    ]
+    assert fields(schema["properties"]["spec"], service["spec"], "spec") == []
+    spoiled = freeze({"replica": 1, "template": {"containers": [{"name": 1}]}})
+    assert fields(schema["properties"]["spec"], spoiled, "spec") == [
+        "spec.replica: unknown",
+        "spec.template.containers[].name: 1 is no string",
+    ]
+
+
+@pytest.mark.parametrize("minor", CAPABILITIES)
+def test_the_presets_of_that_version_are_what_we_build_on(minor: str) -> None:
+    """One engine container `main`, restricted together with our pod, whose command ends in the `eval` that we quote for."""
+    file = module(minor) / "config" / "llmisvcconfig" / "config-llm-template.yaml"
+    preset = yaml.safe_load(file.read_text())
+    assert preset["metadata"]["name"] == "kserve-config-llm-template"
+    assert preset["apiVersion"] == CAPABILITIES[minor]["apiVersion"]
+    (main,) = preset["spec"]["template"]["containers"]
+    assert main["name"] == "main"
+    assert main["command"][:2] == ["/bin/bash", "-c"]
+    assert main["command"][3] == "--"
+    assert re.search(r'eval "exec vllm serve /mnt/models .*\$@"\n?$', main["command"][2], flags=re.S)
+    assert main["ports"][0]["containerPort"] == 8000
+    assert {mount["mountPath"] for mount in main["volumeMounts"]} >= {"/home", "/tmp", "/dev/shm"}
+    spec = render("llm-stack", values=llm(kserveVersion=minor)).one("LLMInferenceService")["spec"]["template"]
+    (ours,) = spec["containers"]
+    assert restricted(spec, {**main, **ours}) == []
