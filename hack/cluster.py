@@ -63,8 +63,7 @@ def check_machine(source: str) -> None:
     """Refuse at once what would fail after minutes: tools, memory, disk."""
     if exists():
         return
-    if source == "source":
-        gobuild.go_version()
+    gobuild.go_version()
     available = _memory_gib()
     if available is not None and available < MEMORY_GIB:
         raise StepFailed(

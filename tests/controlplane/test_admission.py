@@ -8,15 +8,16 @@ import pytest
 
 from hack.shell import CommandFailed
 from tests.controlplane.conftest import NAMESPACE
-from tests.harness import SCENARIOS, Scenario, render, thaw
+from tests.harness import Scenario, render, thaw
 from tests.harness.controlplane import ControlPlane
+from tests.harness.scenarios import EXAMPLES, SCENARIOS
 
-MODELS = [scenario for scenario in SCENARIOS if scenario.name != "platform"]
+MODELS = [scenario for scenario in (*SCENARIOS, *EXAMPLES) if scenario.name != "platform"]
 
 
 @pytest.mark.parametrize("scenario", MODELS, ids=str)
 def test_a_release_is_admitted(plane: ControlPlane, scenario: Scenario) -> None:
-    objects = [thaw(obj) for obj in render("llm-stack", scenario.name, namespace=NAMESPACE).objects]
+    objects = [thaw(obj) for obj in render("llm-stack", scenario.file, namespace=NAMESPACE).objects]
     told = plane.cluster.apply(objects, dry_run=True)
     assert told.count("serverside-applied") == len(objects)
 

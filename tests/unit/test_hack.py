@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,13 @@ def test_a_changed_file_of_the_library_changes_every_chart(tmp_path: Path, monke
     unrelated.write_text(unrelated.read_text() + "\n")
     last = {chart: deps.content(chart) for chart in charts}
     assert {chart for chart in charts if last[chart] != after[chart]} == {"model-cache", "llm-stack"}
+
+
+def test_the_lock_knows_every_dependency() -> None:
+    """The environment is made from uv.lock alone: a dependency that was not locked would be missing."""
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    locked = tomllib.loads((paths.ROOT / "uv.lock").read_text())["package"]
+    (own,) = [package for package in locked if package["name"] == project["name"]]
+    assert {re.split(r"[=<>~ ]", wanted)[0].lower() for wanted in project["dependencies"]} == {
+        dependency["name"] for dependency in own["dependencies"]
+    }
