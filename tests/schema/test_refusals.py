@@ -141,10 +141,3 @@ def test_a_switch_is_never_a_text(leaf: Leaf, helm: str) -> None:
 )
 def test_shapes_that_the_schema_refuses(values: Any, told: str) -> None:
     assert told in refusal("llm-stack", MODEL_PLANE, {"global": {"llm": values}})
-
-
-@pytest.mark.parametrize("helm", HELMS)
-@pytest.mark.parametrize("tag", ["latest", "main"])
-def test_moving_tags_of_the_controller_are_refused(tag: str, helm: str) -> None:
-    told = refusal("kserve-controller", CONTROLLER, {"image": {"tag": tag}}, helm=helm)
-    assert "at '/image/tag': 'not' failed" in told

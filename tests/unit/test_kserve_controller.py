@@ -232,6 +232,15 @@ def test_an_image_without_a_version_is_refused(values: Mapping[str, Any], path: 
         controller(**values)
 
 
+@pytest.mark.parametrize("tag", ["latest", "main"])
+def test_a_tag_that_moves_is_refused(tag: str) -> None:
+    with helm_fails(
+        f"image.tag: {tag} moves, so that two pods of one release may run different images; set a version, or a digest alone"
+    ):
+        controller(image={"tag": tag})
+    assert controller(image={"tag": f"{tag}-2026"}).objects
+
+
 # --- presets ----------------------------------------------------------------------------------------------------------
 
 

@@ -44,7 +44,7 @@ def no_label(name: str) -> str:
 
 def moving(tag: str) -> str:
     return (
-        f"global.llm.engine.image.tag: {tag} moves, so that two pods of one release may run different engines; "
+        f"global.llm.engine.image.tag: {tag} moves, so that two pods of one release may run different images; "
         "set a version, or a digest alone"
     )
 
@@ -77,7 +77,7 @@ CASES = (
     ),
     Case(
         "no model",
-        "global.llm.model: is empty; set a key of the catalogue (qwen2-5-7b-instruct) or of global.llm.models",
+        "global.llm.model: is empty; set one of qwen2-5-7b-instruct, or a key of your own in global.llm.models",
         llm(model=""),
         llm(),
     ),
@@ -101,7 +101,8 @@ CASES = (
     ),
     Case(
         "no accelerator",
-        "global.llm.accelerator: is empty; set one of cpu, nvidia-h100-80gb, nvidia-l40s",
+        "global.llm.accelerator: is empty; set one of cpu, nvidia-h100-80gb, nvidia-l40s, or a key of your own in "
+        "global.llm.accelerators",
         llm(accelerator=""),
         llm(accelerator="cpu"),
     ),
@@ -137,6 +138,21 @@ CASES = (
         "global.llm.engine.omitArgs: gpu-memory-utilization is set in global.llm.engine.args as well; remove it from one of them",
         llm(engine={"args": {"gpu-memory-utilization": 0.5}, "omitArgs": ["gpu-memory-utilization"]}),
         llm(engine={"args": {"max-model-len": 1}, "omitArgs": ["gpu-memory-utilization"]}),
+    ),
+    Case(
+        "argument without values",
+        "global.llm.engine.args.served-model-name: is an empty list; set its values, or remove the key",
+        llm(engine={"args": {"served-model-name": []}}),
+        llm(engine={"args": {"served-model-name": ["a"]}}),
+    ),
+    *(
+        Case(
+            f"{key} of an existing claim",
+            f"global.llm.cache.{key}: claim weights exists already and keeps its own; remove it, or existingClaim",
+            llm(cache={"existingClaim": "weights", key: value}),
+            llm(cache={key: value}),
+        )
+        for key, value in (("size", "30Gi"), ("storageClassName", "fast"))
     ),
     *(
         Case(f"tag {tag}", moving(tag), llm(engine={"image": {"tag": tag}}), llm(engine={"image": {"tag": f"{tag}-2026"}}))
@@ -243,8 +259,10 @@ def test_every_message_of_the_templates_has_a_case() -> None:
     printed = []
     for path in (*(CHARTS / "llm-common" / "templates").glob("*.tpl"), *CHARTS.glob("llm-*/templates/zz-validate/**/*.yaml")):
         for line in path.read_text().splitlines():
-            if "append $errors" in line or "append $state.errors" in line:
-                (text, *_) = re.findall(r'"((?:[a-z-]+\.)*(?:global|llm|kserve)[^"]*)"', line)
+            if "append $errors" in line or (
+                "llm-common.plan.tell" in line and '"to" "warnings"' not in line and "include" in line
+            ):
+                (text, *_) = re.findall(r'"((?:[a-z-]+\.)*(?:global|llm-inference|kserve)[^"]*)"', line)
                 printed.append(text)
     assert len(printed) > 15
     shapes = [re.sub(r"%[qsd]", "\0", text) for text in printed]
@@ -277,8 +295,9 @@ SEVERAL = llm(name="7b", model="", accelerator="", kserveVersion="9.9", engine={
 MESSAGES = (
     no_label("7b"),
     'global.llm.kserveVersion: "9.9" is not in the capability table; set one of 0.19, 0.20',
-    "global.llm.model: is empty; set a key of the catalogue (qwen2-5-7b-instruct) or of global.llm.models",
-    "global.llm.accelerator: is empty; set one of cpu, nvidia-h100-80gb, nvidia-l40s",
+    "global.llm.model: is empty; set one of qwen2-5-7b-instruct, or a key of your own in global.llm.models",
+    "global.llm.accelerator: is empty; set one of cpu, nvidia-h100-80gb, nvidia-l40s, or a key of your own in "
+    "global.llm.accelerators",
     moving("latest"),
 )
 

@@ -31,6 +31,9 @@
 {{- if not (or $image.tag $image.digest) -}}
 {{- $errors = append $errors (printf "%s.tag: empty, and so is the digest; set one of them" $path) -}}
 {{- end -}}
+{{- with include "llm-common.movingTag" $image -}}
+{{- $errors = append $errors (printf "%s.tag: %s" $path .) -}}
+{{- end -}}
 {{- end -}}
 
 {{- $prometheus := $values.configuration.autoscaling.prometheus -}}

@@ -2,8 +2,7 @@
 Models and accelerators as data. Every row names the page it was read from (`source`); users add rows by
 `global.llm.models` and `global.llm.accelerators`, field by field over a row of the same key.
 
-Model:        uri (hf:// or pvc://…), servedName, parameters (count), weightBytes (default: parameters x 2, bfloat16),
-              gated (licence must be accepted; a token is needed).
+Model:        uri (hf:// or pvc://…), servedName, parameters (count), weightBytes (default: parameters x 2, bfloat16).
 Accelerator:  resource (device plugin's resource name, empty for CPU), memoryBytes (of one device), image (engine image that
               serves it), env, nodeSelector, tolerations.
 Image tags equal versions.yaml (tests/consumer/test_versions.py).

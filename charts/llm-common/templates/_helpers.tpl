@@ -30,6 +30,13 @@ app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag }}{{ end }}
 {{- end }}
 
+{{/* Why an image's tag cannot be taken, or nothing. In: image. Out: text, to stand behind the value path. */}}
+{{- define "llm-common.movingTag" -}}
+{{- if has .tag (list "latest" "main" "master" "nightly") -}}
+{{ .tag }} moves, so that two pods of one release may run different images; set a version, or a digest alone
+{{- end -}}
+{{- end }}
+
 {{/* An image reference given as text, with the mirror prefix in place of its registry.
 In: root, ref (registry/repository:tag). Out: text. A first part without dot, colon or "localhost" is no registry. */}}
 {{- define "llm-common.mirrored" -}}
@@ -53,6 +60,13 @@ In: root, ref (registry/repository:tag). Out: text. A first part without dot, co
 {{- range concat (($root.Values.global | default dict).imagePullSecrets | default list) (.secrets | default list) | uniq }}
 - name: {{ quote . }}
 {{- end }}
+{{- end }}
+
+{{/* A map without its empty texts. In: map. Out: YAML. */}}
+{{- define "llm-common.withoutEmpty" -}}
+{{- $kept := dict -}}
+{{- range $key, $value := . -}}{{- if $value -}}{{- $_ := set $kept $key $value -}}{{- end -}}{{- end -}}
+{{ toYaml $kept }}
 {{- end }}
 
 {{/* Refuse to render when there are messages: all at once, one a line. In: errors (list of text). */}}

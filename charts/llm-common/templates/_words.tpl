@@ -1,5 +1,5 @@
 {{/*
-Arguments and environment of the engine.
+Values as the words of a command line.
 */}}
 
 {{/* A number as a person writes it: integers without exponent or fraction (Helm reads every YAML number as a float).
@@ -18,8 +18,13 @@ In: text. Out: text. */}}
 {{- else -}}
 {{- $shell := printf "'%s'" (replace "'" `'\''` .) -}}
 {{- $kubelet := replace "$" "$$" $shell -}}
-{{- replace "{{" "{{`{{`}}" $kubelet -}}
+{{- include "llm-common.templateLiteral" $kubelet -}}
 {{- end -}}
+{{- end }}
+
+{{/* Text that KServe's Go templating leaves as it is. In: text. Out: text. */}}
+{{- define "llm-common.templateLiteral" -}}
+{{- replace "{{" "{{`{{`}}" . -}}
 {{- end }}
 
 {{/* Appends the words of one argument to a list, unquoted. In: flag, value, into (dict with key `words`). */}}
