@@ -1,17 +1,15 @@
 """`make deps`: the charts' file:// dependencies, packed bottom-up and only when their content has changed.
 
-`helm dependency build` is not recursive and a packed copy goes stale silently, so each chart's `charts/` folder carries a stamp
-of all that was packed into it. KServe's presets are copied from the pinned module for the same reason: they are data of the
-controller chart that we do not commit.
+`helm dependency build` is not recursive and a packed copy goes stale silently, so a stamp of all that was packed into each
+chart's `charts/` folder is kept in the cache. KServe's presets are copied from the pinned module for the same reason: they are
+data of the controller chart that we do not commit.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from hack import cached, gobuild, presets
+from hack import cached, gobuild, paths, presets
 from hack.paths import CHARTS
-from hack.schemas import UMBRELLA, chart_metadata, charts
+from hack.schemas import chart_metadata, charts
 from hack.shell import run
 
 
@@ -34,21 +32,16 @@ def build() -> list[str]:
         packed = []
         for chart in charts():  # leaves first, the umbrella last
             dependencies = [dependency["name"] for dependency in chart_metadata(chart).get("dependencies", [])]
-            stamp = CHARTS / chart / "charts" / ".stamp"
+            # Not beside the packed charts: helm and ct take every file there for an archive.
+            stamp = paths.cache() / "deps" / f"{chart}-{cached.key(str(CHARTS))}"
             want = cached.key([content(name) for name in dependencies])
-            if stamp.exists() and stamp.read_text() == want:
+            folder = CHARTS / chart / "charts"
+            if len(list(folder.glob("*.tgz"))) == len(dependencies) and stamp.exists() and stamp.read_text() == want:
                 continue
-            cached.remove(stamp.parent)
+            cached.remove(folder)
             run(gobuild.program("helm"), "dependency", "update", "--skip-refresh", CHARTS / chart)
             cached.remove(CHARTS / chart / "Chart.lock")
+            stamp.parent.mkdir(parents=True, exist_ok=True)
             stamp.write_text(want)
             packed.append(chart)
         return packed
-
-
-def copies_of_library() -> list[Path]:
-    """Every packed copy of a chart, for the test that compares them."""
-    return sorted(CHARTS.glob("*/charts/*.tgz"))
-
-
-__all__ = ["UMBRELLA", "build", "content", "copies_of_library"]

@@ -39,7 +39,9 @@ def show(*command: Arg) -> None:
     if done.returncode:
         say(text)
         raise StepFailed(f"`{' '.join(str(word) for word in command)[:200]}` failed")
-    say("\n".join(f"    {line}" for line in text.splitlines()[-12:] if line.strip(" .")))
+    for line in text.splitlines()[-12:]:
+        if line.strip(" ."):
+            say(f"    {line}")
 
 
 def verify() -> None:
@@ -70,9 +72,9 @@ def lint() -> None:
             CHARTS / chart,
             *(("--values", values) if values else ()),
         )
-    etc = gobuild.module_dir("chart-testing") / "etc"
-    config = ("--chart-yaml-schema", etc / "chart_schema.yaml", "--lint-conf", etc / "lintconf.yaml")
-    show(gobuild.program("ct"), "lint", "--config", "ct.yaml", "--check-version-increment=false", *config)
+    schema = gobuild.module_dir("chart-testing") / "etc" / "chart_schema.yaml"
+    config = ("--config", "ct.yaml", "--chart-yaml-schema", schema, "--lint-conf", ".yamllint.yaml")
+    show(gobuild.program("ct"), "lint", *config, "--check-version-increment=false")
 
 
 def _shell_scripts() -> list[Path]:
