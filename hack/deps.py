@@ -7,6 +7,8 @@ data of the controller chart that we do not commit.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hack import cached, gobuild, paths, presets
 from hack.paths import CHARTS
 from hack.schemas import chart_metadata, charts
@@ -45,3 +47,8 @@ def build() -> list[str]:
             stamp.write_text(want)
             packed.append(chart)
         return packed
+
+
+def packed_charts() -> list[Path]:
+    """Every packed chart, for the test that compares them with their sources."""
+    return sorted(CHARTS.glob("*/charts/*.tgz"))

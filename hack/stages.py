@@ -40,7 +40,7 @@ def show(*command: Arg) -> None:
         say(text)
         raise StepFailed(f"`{' '.join(str(word) for word in command)[:200]}` failed")
     for line in text.splitlines()[-12:]:
-        if line.strip(" ."):
+        if line.strip(" .") and not line.endswith("%]"):  # no rows of dots
             say(f"    {line}")
 
 

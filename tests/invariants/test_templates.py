@@ -188,7 +188,7 @@ def copies(archive: bytes, where: str) -> list[tuple[str, str, dict[str, bytes]]
 
 def test_every_packed_chart_equals_its_source() -> None:
     deps.build()
-    found = [entry for path in deps.copies_of_library() for entry in copies(path.read_bytes(), path_id(path))]
+    found = [entry for path in deps.packed_charts() for entry in copies(path.read_bytes(), path_id(path))]
     names = Counter(name for _, name, _ in found)
     # Beside each of the four charts, and once more inside each subchart that the umbrella packs.
     assert names == {"llm-common": 7, "kserve-controller": 1, "llm-inference-service": 1, "model-cache": 1}
