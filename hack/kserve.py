@@ -15,6 +15,16 @@ CERTIFICATE_SECRET = "llmisvc-webhook-server-cert"
 CERTIFICATE = "llmisvc-serving-cert"  # cert-manager's, rendered by our chart
 CONTROLLER = "llmisvc-controller-manager"
 CRDS = ("llminferenceservices.serving.kserve.io", "llminferenceserviceconfigs.serving.kserve.io")
+# Kinds of other projects that the controller uses where they are installed; it looks for them at its start only.
+OPTIONAL_CRDS = (
+    "gateway-inference-extension.yaml",
+    "gateway-inference-extension-v1alpha2pool.yaml",
+    "gatewayapi_gateway.yaml",
+    "gatewayapi_gatewayclasses.yaml",
+    "gatewayapi_httproute.yaml",
+    "keda.yaml",
+    "leaderworkerset.x-k8s.io_leaderworkersets.yaml",
+)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Object = dict[str, Any]
@@ -49,4 +59,15 @@ def crds(ca: str = "", url: str = "") -> list[Object]:
         }
         found.append(crd)
     assert {crd["metadata"]["name"] for crd in found} == set(CRDS)
+    return found
+
+
+def optional_crds() -> list[Object]:
+    """Resource definitions of other projects, as KServe's own tests install them, without conversion webhooks."""
+    folder = gobuild.module_dir("kserve") / "test" / "crds"
+    files = [yaml.load_all((folder / name).read_text(), Loader=_Loader) for name in OPTIONAL_CRDS]
+    found = [obj for file in files for obj in file if obj and obj["kind"] == "CustomResourceDefinition"]
+    for crd in found:
+        crd.pop("status", None)
+        crd["spec"].pop("conversion", None)
     return found

@@ -154,23 +154,24 @@ def _global(bundler: Bundler) -> Json:
     return bundler.document(schema, values(UMBRELLA)[GLOBAL], prose(umbrella), (GLOBAL,))
 
 
-def _with_helm_keys(schema: Json, chart: str) -> Json:
-    """Add what Helm itself writes into a chart's values."""
+COPY_OF_GLOBAL: Json = {
+    "type": "object",
+    "description": "Helm copies `global` here.",
+    "$comment": "Checked where it is written, at the top level: one mistake shall give one message.",
+    "additionalProperties": True,
+    "default": {},
+    "examples": [{}],
+}
+
+
+def _with_helm_keys(schema: Json, chart: str, *, embedded: bool = False) -> Json:
+    """Add what Helm itself writes into a chart's values; `embedded` is a subchart's schema within the umbrella's."""
     schema = copy.deepcopy(schema)
-    schema["properties"][GLOBAL] = {"$ref": DEFINITION + GLOBAL}
+    schema["properties"][GLOBAL] = COPY_OF_GLOBAL if embedded else {"$ref": DEFINITION + GLOBAL}
     schema["properties"][LIBRARY] = {
         "type": "object",
         "description": "Helm's own: the library chart has no values.",
-        "properties": {
-            GLOBAL: {
-                "type": "object",
-                "description": "Helm copies `global` here.",
-                "$comment": "Checked where it is written, at the top level.",
-                "additionalProperties": True,
-                "default": {},
-                "examples": [{}],
-            }
-        },
+        "properties": {GLOBAL: COPY_OF_GLOBAL},
         "additionalProperties": False,
     }
     switches = {d["name"]: d["condition"] for d in chart_metadata(UMBRELLA)["dependencies"] if "condition" in d}
@@ -190,7 +191,7 @@ def bundle(chart: str) -> Json:
         for dependency in chart_metadata(chart)["dependencies"]:
             name = dependency["name"]
             if name != LIBRARY:
-                bundler.definitions[name] = _with_helm_keys(_own(bundler, name), name)
+                bundler.definitions[name] = _with_helm_keys(_own(bundler, name), name, embedded=True)
                 schema["properties"][name] = {"$ref": DEFINITION + name}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

@@ -160,8 +160,9 @@ def install_kserve(plane: ControlPlane, chart_objects: tuple[Any, ...]) -> None:
     port, probe = free_port(), free_port()
     url = f"https://127.0.0.1:{port}"
     cluster = plane.cluster
-    cluster.apply(kserve.crds(plane.authority.pem, url))
-    cluster.wait_established(kserve.CRDS)
+    definitions = [*kserve.crds(plane.authority.pem, url), *kserve.optional_crds()]
+    cluster.apply(definitions)
+    cluster.wait_established(crd["metadata"]["name"] for crd in definitions)
     objects = [_reachable(thaw(obj), url, plane.authority.pem) for obj in chart_objects]
     namespace(plane, kserve.NAMESPACE)
     optional = [obj for obj in objects if obj["apiVersion"].split("/")[0] not in ("cert-manager.io", "monitoring.coreos.com")]

@@ -33,14 +33,24 @@ def test_a_second_release_with_its_own_claim(cluster: Cluster, tmp_path: Path, w
     cluster.apply([platform.namespace(namespace)])
     values = yaml.safe_load((VALUES / "demo.yaml").read_text())
     llm = values["global"]["llm"]
-    llm["cache"] = {"enabled": True, "size": "1Gi"}
+    llm["cache"] = {"enabled": True}
     llm["models"]["smoke"]["uri"] = "hf://llm-stack/smoke"  # where a download would come from; here a Job fills the claim
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump(values))
     demo_before = _pods(cluster, demo.NAMESPACE, demo.RELEASE)
 
     # The claim first, as a person would who fills it by hand: the chart model-cache alone, then the whole release.
-    cluster.helm("install", "weights", CHARTS / "model-cache", "-n", namespace, "-f", file, "--set", f"global.llm.name={name}")
+    cluster.helm(
+        "install",
+        "weights",
+        CHARTS / "model-cache",
+        "-n",
+        namespace,
+        "-f",
+        file,
+        "--set",
+        f"global.llm.name={name},global.llm.cache.size=1Gi",
+    )
     claim = f"{name}-models"
     model.fill(cluster, namespace, lambda _: None, claim, "models/smoke", create_claim=False)
     existing = ("--set", f"global.llm.cache.existingClaim={claim}")
