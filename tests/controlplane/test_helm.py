@@ -24,7 +24,7 @@ AWKWARD = {"requests": {"cpu": "1000m", "memory": "1024Mi"}, "limits": {"cpu": 1
 def test_a_release_upgrades_after_the_controller_wrote(
     plane: ControlPlane, tmp_path: Path, program: str, flags: tuple[str, ...]
 ) -> None:
-    """The controller rewrites the whole service with its finalizer; whatever it rewrites differently conflicts in Helm 4."""
+    """The controller rewrites the whole service with its finalizer: what it wrote differently would conflict in Helm 4."""
     deps.build()
     name = f"up-{program}-{len(flags) and flags[0][-4:].strip('=')}"
     extra = tmp_path / "extra.json"

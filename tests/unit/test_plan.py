@@ -154,12 +154,12 @@ def test_the_cache_chart_alone_agrees_with_the_service_chart_alone() -> None:
 def test_a_gpu_engine_gets_one_device_and_memory_for_its_weights() -> None:
     assert engine(own(10 * GIB))["resources"] == {
         "limits": {"nvidia.com/gpu": "1"},
-        "requests": {"cpu": "4", "memory": "12Gi", "nvidia.com/gpu": "1"},
+        "requests": {"cpu": "4", "memory": "12288Mi", "nvidia.com/gpu": "1"},
     }
 
 
 def test_a_cpu_engine_gets_no_device() -> None:
-    assert engine(own(GIB, accelerator="cpu"))["resources"] == {"requests": {"cpu": "1", "memory": "3Gi"}}
+    assert engine(own(GIB, accelerator="cpu"))["resources"] == {"requests": {"cpu": "1", "memory": "3072Mi"}}
 
 
 def test_resources_can_be_replaced_whole() -> None:
@@ -169,27 +169,11 @@ def test_resources_can_be_replaced_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "canonical"),
-    [
-        (2, "2"),
-        (0, "0"),
-        ("1000m", "1"),
-        ("1500m", "1500m"),
-        ("0.5", "500m"),
-        (0.5, "500m"),
-        ("1024Mi", "1Gi"),
-        ("1.5Gi", "1536Mi"),
-        ("1600Mi", "1600Mi"),
-        ("2000M", "2G"),
-        (2147483648, "2147483648"),
-        ("3000", "3k"),
-        ("0Gi", "0"),
-        ("1048576Ki", "1Gi"),
-    ],
+    ("given", "text"), [(2, "2"), (0.5, "0.5"), (8589934592, "8589934592"), ("1000m", "1000m"), ("1Gi", "1Gi")]
 )
-def test_quantities_are_written_as_go_writes_them(given: Any, canonical: str) -> None:
-    """KServe's controller rewrites the service; a quantity in another form would then be a conflict at the next upgrade."""
-    assert engine(llm(overrides={"resources": {"limits": {"memory": given}}}))["resources"]["limits"]["memory"] == canonical
+def test_amounts_are_texts_as_written(given: Any, text: str) -> None:
+    """A large number would get an exponent; Go's own form is KServe's webhook's business."""
+    assert engine(llm(overrides={"resources": {"limits": {"memory": given}}}))["resources"]["limits"]["memory"] == text
 
 
 def test_where_engines_run() -> None:

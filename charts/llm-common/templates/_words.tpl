@@ -53,3 +53,13 @@ In: text. Out: text. */}}
 {{- define "llm-common.scalar" -}}
 {{- if kindIs "string" . -}}{{ . }}{{- else -}}{{ include "llm-common.number" . }}{{- end -}}
 {{- end }}
+
+{{/* Resources of a container with every amount as text: a large number would get an exponent. In: {requests, limits}. Out: YAML. */}}
+{{- define "llm-common.resources" -}}
+{{- range $kind, $amounts := . }}
+{{ $kind }}:
+  {{- range $name, $amount := $amounts }}
+  {{ $name }}: {{ include "llm-common.scalar" $amount | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
