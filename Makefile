@@ -5,7 +5,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 .PHONY: demo status chat logs destroy
 demo: ## A local cluster, KServe, a tiny model on vLLM, an answer (IMAGES=registry|source|auto)
@@ -24,6 +24,10 @@ crds: ## KServe's resource definitions (CA=file: PEM of the webhook's CA; withou
 	@hack/run crds $(CA)
 preflight: ## What only the cluster knows, before an install (FILE=values/….yaml NAME= NAMESPACE=)
 	@hack/run preflight $(FILE) $(NAME) $(NAMESPACE)
+deploy-%: ## The same for values/deploy-….yaml: basic, 70b, 70b-fp8 (NAME=llm-…, NAMESPACE=llm)
+	@hack/run deploy values/$@.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm)
+plan-%: ## What values/deploy-….yaml derives, without a cluster
+	@hack/run plan values/deploy-$*.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm)
 deploy: ## Preflight, then install or upgrade with rollback on failure (FILE=values/….yaml NAME= NAMESPACE=)
 	@hack/run deploy $(FILE) $(NAME) $(NAMESPACE)
 

@@ -55,7 +55,10 @@ def _current_cluster() -> Cluster:
 
     if cluster.exists():
         return cluster.cluster()
-    return Cluster(Path(os.environ.get("KUBECONFIG", Path.home() / ".kube" / "config")))
+    kubeconfig = Path(os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config")
+    if not kubeconfig.is_file():
+        raise StepFailed(f"kubeconfig: there is no file {kubeconfig}; set KUBECONFIG to your cluster's, or run make demo")
+    return Cluster(kubeconfig)
 
 
 def _crds(arguments: list[str]) -> None:
@@ -79,13 +82,29 @@ def _deploy(arguments: list[str]) -> None:
     say("installed" if platform.release(cluster, name, namespace, values) else "unchanged")
 
 
+def _named(command: str, arguments: list[str]) -> tuple[Path, str, str]:
+    """Values file, release name and namespace as given."""
+    if len(arguments) == 3 and not Path(arguments[0]).is_file():
+        raise StepFailed(f"FILE: there is no file {arguments[0]}; set a values file")
+    if len(arguments) != 3:
+        raise StepFailed(f"FILE, NAME, NAMESPACE: set all three: make {command} FILE=values/demo.yaml NAME=demo NAMESPACE=demo")
+    return Path(arguments[0]).resolve(), arguments[1], arguments[2]
+
+
+def _plan(arguments: list[str]) -> None:
+    from hack import preflight
+
+    values, name, namespace = _named("plan", arguments)
+    for obj in preflight.objects(values, name, namespace):
+        if obj["kind"] == "ConfigMap" and "plan" in obj.get("data", {}):
+            say(obj["data"]["plan"].rstrip())
+
+
 def _release(command: str, arguments: list[str]) -> tuple[Cluster, Path, str, str]:
     """Values file, release name and namespace from the command line, checked against the cluster."""
     from hack import preflight
 
-    if len(arguments) != 3 or not Path(arguments[0]).is_file():
-        raise StepFailed(f"FILE, NAME, NAMESPACE: set all three: make {command} FILE=values/demo.yaml NAME=demo NAMESPACE=demo")
-    values, (name, namespace) = Path(arguments[0]).resolve(), arguments[1:]
+    values, name, namespace = _named(command, arguments)
     cluster = _current_cluster()
     found = preflight.problems(cluster, preflight.objects(values, name, namespace), namespace)
     if found:
@@ -103,6 +122,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "crds": _crds,
     "preflight": _preflight,
     "deploy": _deploy,
+    "plan": _plan,
 }
 
 

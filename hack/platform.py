@@ -85,6 +85,11 @@ def install(cluster: Cluster, note: Note) -> None:
     crds(cluster, ca)
     note("controller and presets")
     release(cluster, RELEASE, kserve.NAMESPACE, VALUES / "platform.yaml", existing_certificate_values(ca))
+    wait_serving(cluster)
+
+
+def wait_serving(cluster: Cluster) -> None:
+    """Until the API server reaches the controller's webhook: a rollout ends a moment before its Service leads to the new pod."""
     cluster.kubectl("-n", kserve.NAMESPACE, "rollout", "status", f"deployment/{kserve.CONTROLLER}", "--timeout=180s")
     until(lambda: _webhook_answers(cluster), 60, "the controller's webhook does not answer")
 

@@ -12,11 +12,10 @@ import pytest
 import yaml
 
 from hack import gobuild, schemas, versions
-from hack.paths import CHARTS
 from tests.harness import render
 from tests.harness.manifests import freeze
 from tests.invariants.test_pods import restricted
-from tests.unit.models import llm
+from tests.unit.models import catalogue, defined, llm
 
 # KServe's minor version to the pinned module that has it.
 MODULES = {"0.19": "kserve-0-19", "0.20": "kserve"}
@@ -24,18 +23,9 @@ SERVICES = "llminferenceservices.serving.kserve.io"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def defined(name: str) -> Any:
-    """A template of the library chart that holds YAML only."""
-    for path in sorted((CHARTS / "llm-common" / "templates").glob("*.tpl")):
-        found = re.search(rf'\{{\{{- define "{re.escape(name)}" -\}}\}}\n(.*?)\{{\{{- end', path.read_text(), flags=re.S)
-        if found:
-            return yaml.safe_load(found[1])
-    raise AssertionError(f"no template {name}")
-
-
 CAPABILITIES: dict[str, dict[str, Any]] = defined("llm-common.capabilities")
-ACCELERATORS: dict[str, dict[str, Any]] = defined("llm-common.catalogue.accelerators")
-MODELS: dict[str, dict[str, Any]] = defined("llm-common.catalogue.models")
+ACCELERATORS: dict[str, dict[str, Any]] = catalogue("accelerators")
+MODELS: dict[str, dict[str, Any]] = catalogue("models")
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -92,7 +82,7 @@ def test_rows_of_the_catalogue_have_the_form_that_users_own_rows_have(table: str
 @pytest.mark.parametrize("key", MODELS)
 def test_every_model_of_the_catalogue_renders(key: str) -> None:
     assert (
-        render("llm-stack", values=llm(model=key)).one("LLMInferenceService")["spec"]["model"]["name"]
+        render("llm-stack", values=llm(model=key, accelerator="nvidia-b200")).one("LLMInferenceService")["spec"]["model"]["name"]
         == MODELS[key]["servedName"]
     )
 

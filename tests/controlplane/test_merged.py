@@ -89,6 +89,16 @@ def test_arguments_reach_vllm_byte_for_byte(plane: ControlPlane, tmp_path: Path)
     ]
 
 
+def test_kserve_turns_the_devices_into_the_engines_flag(plane: ControlPlane, tmp_path: Path) -> None:
+    """`parallelism.tensor` was ignored before KServe 0.20; here the merged command is run."""
+    release = render("llm-stack", "deploy-70b", name="devices", namespace=NAMESPACE)
+    deployment = merged.create(plane, [thaw(obj) for obj in release.objects], NAMESPACE, "devices")
+    words = engine_arguments(deployment, tmp_path)
+    assert words[words.index("--tensor-parallel-size") + 1] == "8"
+    volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["dshm"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "32Gi"}
+
+
 def test_the_preset_keeps_what_it_is_there_for(plane: ControlPlane, tmp_path: Path) -> None:
     """Model path, both served names, port and drain come from KServe's own command, which we do not replace."""
     release = render("llm-stack", "demo", name="preset", namespace=NAMESPACE)

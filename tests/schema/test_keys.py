@@ -35,6 +35,7 @@ COMPANIONS: dict[str, Any] = {
     "global.llm.models": SMOKE,
     "global.llm.accelerator": {"global": {"llm": {"accelerator": "cpu"}}},
     "global.llm.models.*.uri": NO_CACHE,
+    "global.llm.models.*.qkRopeHeadDim": {"global": {"llm": {"models": {"qwen2-5-7b-instruct": {"kvLoraRank": 512}}}}},
     "global.llm.accelerators": {"global": {"llm": {"accelerator": "cpu"}}},
     "llm-inference-service.podDisruptionBudget.enabled": TWO,
     "podDisruptionBudget.enabled": TWO,
@@ -49,6 +50,16 @@ COMPANIONS: dict[str, Any] = {
     "configuration.autoscaling.prometheus.triggerAuthKind": PROMETHEUS,
     "configuration.localModel.jobNamespace": LOCAL,
 }
+# Facts of the fit, tried with values that change how many devices a small model needs; the examples are those of real models.
+TRIED: dict[str, Any] = {
+    "global.llm.models.*.contextLength": 1000000,
+    "global.llm.models.*.layers": 1000,
+    "global.llm.models.*.kvHeads": 128,
+    "global.llm.models.*.headSize": 4096,
+    "global.llm.models.*.kvLoraRank": 16000,
+    "global.llm.models.*.qkRopeHeadDim": 16000,
+    "global.llm.accelerators.*.memoryBytes": 10000000000,
+}
 # Keys whose other value is refused: one release has one plane, and the webhooks one certificate. The beginning of the message.
 REFUSED = {
     "llm-stack:llm-inference-service.enabled": "llm-inference-service.enabled: nothing is enabled",
@@ -60,7 +71,8 @@ REFUSED = {
 INVISIBLE = {
     "llm-stack:global.llm.models.*.source": "documentation of a fact",
     "llm-stack:global.llm.accelerators.*.source": "documentation of a fact",
-    "llm-stack:global.llm.accelerators.*.memoryBytes": "what the fit check will compare with; there is no fit check yet",
+    "llm-stack:global.llm.models.*.heads": "only refuses what does not divide it (tests/unit/test_fit.py)",
+    "llm-stack:global.llm.accelerators.*.devicesPerNode": "only refuses more (tests/unit/test_fit.py)",
     "llm-inference-service:enabled": "Helm's condition, which only the umbrella evaluates",
     "kserve-controller:enabled": "Helm's condition, which only the umbrella evaluates",
 }
@@ -79,7 +91,7 @@ def objects(manifests: Manifests) -> list[Any]:
 
 def tries(leaf: Leaf) -> list[Any]:
     """The examples; for a switch the value that the base does not have."""
-    values = leaf.candidates()
+    values = [TRIED[leaf.dotted]] if leaf.dotted in TRIED else leaf.candidates()
     if str(leaf) in REFUSED:
         return [False]
     return values
@@ -105,7 +117,7 @@ def test_a_key_renders_and_has_an_effect(leaf: Leaf) -> None:
 def test_tables_name_keys_that_exist() -> None:
     names, inside = {str(leaf) for leaf in LEAVES}, {leaf.dotted.removeprefix("kserve-controller.") for leaf in LEAVES}
     assert {*REFUSED, *INVISIBLE} <= names
-    assert set(COMPANIONS) <= inside
+    assert {*COMPANIONS, *TRIED} <= inside
 
 
 @pytest.mark.parametrize("path", sorted(COMPANIONS))

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 from kubernetes import client
 
-from hack import demo, gobuild, kserve
+from hack import demo, gobuild, kserve, platform
 from hack.console import StepFailed
 from hack.kube import Cluster, until
 from tests.smoke.engine import Engine
@@ -112,15 +112,15 @@ def test_an_install_without_a_controller_is_rolled_back(cluster: Cluster) -> Non
         assert "refused" not in cluster.helm("list", "-n", demo.NAMESPACE, "-q")
     finally:
         cluster.kubectl("-n", kserve.NAMESPACE, "scale", f"deployment/{kserve.CONTROLLER}", "--replicas=1")
-        cluster.kubectl("-n", kserve.NAMESPACE, "rollout", "status", f"deployment/{kserve.CONTROLLER}", "--timeout=120s")
+        platform.wait_serving(cluster)
 
 
 @pytest.mark.full
 def test_an_engine_that_cannot_start_is_explained(cluster: Cluster) -> None:
     """What `make demo` prints for a crashing engine: vLLM's own reason, the pod, the command to look further."""
     arguments = ("broken", "charts/llm-stack", "-n", demo.NAMESPACE, "-f", "values/demo.yaml")
-    cluster.helm("install", *arguments, "--set", "global.llm.engine.args.max-model-len=999999")
     try:
+        cluster.helm("install", *arguments, "--set", "global.llm.engine.args.max-model-len=999999")
         with pytest.raises(StepFailed) as told:
             demo.wait_serving(cluster, demo.NAMESPACE, "broken", lambda _: None)
     finally:

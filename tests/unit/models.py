@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import yaml
+
+from hack.paths import CHARTS
 from tests.harness import Manifests, render
 from tests.harness.components import overlay
 
 UMBRELLA = "llm-stack"
+
+
+def defined(name: str) -> Any:
+    """A template of the library chart that holds YAML only."""
+    for path in sorted((CHARTS / "llm-common" / "templates").glob("*.tpl")):
+        found = re.search(rf'\{{\{{- define "{re.escape(name)}" -\}}\}}\n(.*?)\{{\{{- end', path.read_text(), flags=re.S)
+        if found:
+            return yaml.safe_load(found[1])
+    raise AssertionError(f"no template {name}")
+
+
+def catalogue(kind: str) -> dict[str, Any]:
+    """The rows of a catalogue table: models or accelerators."""
+    rows: dict[str, Any] = defined(f"llm-common.catalogue.{kind}")
+    return rows
+
+
 QWEN = "qwen2-5-7b-instruct"
 
 

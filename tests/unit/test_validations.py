@@ -12,7 +12,7 @@ from hack.paths import CHARTS
 from tests.harness import HelmError, helm_fails, render
 from tests.harness.components import overlay
 from tests.schema.leaves import place
-from tests.unit.models import llm, model
+from tests.unit.models import catalogue, llm, model
 
 TOKEN = "hf_" + "aBcDeFgHiJkLmNoPqRsT"
 SECRET = {"valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
@@ -40,6 +40,14 @@ def no_label(name: str) -> str:
         f'global.llm.name: "{name}" (from global.llm.name) is no DNS-1035 label; '
         "set lower case letters, digits and dashes, a letter first and no dash last"
     )
+
+
+def known(kind: str, *own: str) -> str:
+    """The keys that a message offers: the catalogue's and one's own."""
+    return ", ".join(sorted([*catalogue(kind), *own]))
+
+
+MODELS, ACCELERATORS = known("models"), known("accelerators")
 
 
 def moving(tag: str) -> str:
@@ -77,13 +85,13 @@ CASES = (
     ),
     Case(
         "no model",
-        "global.llm.model: is empty; set one of qwen2-5-7b-instruct, or a key of your own in global.llm.models",
+        f"global.llm.model: is empty; set one of {MODELS}, or a key of your own in global.llm.models",
         llm(model=""),
         llm(),
     ),
     Case(
         "unknown model",
-        'global.llm.model: "qwen" is neither in the catalogue nor in global.llm.models; set one of own, qwen2-5-7b-instruct',
+        'global.llm.model: "qwen" is neither in the catalogue nor in global.llm.models; set one of ' + known("models", "own"),
         llm(model="qwen", models={"own": {"uri": "hf://a/b", "parameters": 1}}),
         llm(model="own", models={"own": {"uri": "hf://a/b", "parameters": 1}}),
     ),
@@ -101,15 +109,13 @@ CASES = (
     ),
     Case(
         "no accelerator",
-        "global.llm.accelerator: is empty; set one of cpu, nvidia-h100-80gb, nvidia-l40s, or a key of your own in "
-        "global.llm.accelerators",
+        f"global.llm.accelerator: is empty; set one of {ACCELERATORS}, or a key of your own in global.llm.accelerators",
         llm(accelerator=""),
         llm(accelerator="cpu"),
     ),
     Case(
         "unknown accelerator",
-        'global.llm.accelerator: "h100" is neither in the catalogue nor in global.llm.accelerators; '
-        "set one of cpu, nvidia-h100-80gb, nvidia-l40s",
+        f'global.llm.accelerator: "h100" is neither in the catalogue nor in global.llm.accelerators; set one of {ACCELERATORS}',
         llm(accelerator="h100"),
         llm(accelerator="h100", accelerators={"h100": {"image": {"repository": "a/b", "tag": "v1"}}}),
     ),
@@ -132,6 +138,26 @@ CASES = (
             ("ReadWriteOnce", 1, "ReadWriteOnce", "weights"),
             ("ReadWriteOncePod", 2, "ReadOnlyMany", "weights"),
         )
+    ),
+    Case(
+        "devices that do not divide the heads",
+        "global.llm.parallel.tensor: 3 does not divide the model's 28 attention heads; set one of 1, 2, 4",
+        llm(parallel={"tensor": 3}),
+        llm(parallel={"tensor": 2}),
+    ),
+    Case(
+        "a model that cannot start",
+        "global.llm.model: Qwen/Qwen2.5-72B-Instruct does not start on 1 x nvidia-l40s: 145.4 GB of weights, 2 GB of "
+        "overhead and 10.7 GB for one request of 32768 tokens do not go into 43.5 GB on each device; "
+        "set global.llm.parallel.tensor to more, or to 0",
+        llm(model="qwen2-5-72b-instruct", parallel={"tensor": 1}),
+        llm(model="qwen2-5-72b-instruct"),
+    ),
+    Case(
+        "devices as an engine argument",
+        "global.llm.engine.args.tensor-parallel-size: would disagree with the devices of the pod; set global.llm.parallel.tensor",
+        llm(engine={"args": {"tensor-parallel-size": 2}}),
+        llm(parallel={"tensor": 2}),
     ),
     Case(
         "argument set and left out",
@@ -295,9 +321,8 @@ SEVERAL = llm(name="7b", model="", accelerator="", kserveVersion="9.9", engine={
 MESSAGES = (
     no_label("7b"),
     'global.llm.kserveVersion: "9.9" is not in the capability table; set one of 0.19, 0.20',
-    "global.llm.model: is empty; set one of qwen2-5-7b-instruct, or a key of your own in global.llm.models",
-    "global.llm.accelerator: is empty; set one of cpu, nvidia-h100-80gb, nvidia-l40s, or a key of your own in "
-    "global.llm.accelerators",
+    f"global.llm.model: is empty; set one of {MODELS}, or a key of your own in global.llm.models",
+    f"global.llm.accelerator: is empty; set one of {ACCELERATORS}, or a key of your own in global.llm.accelerators",
     moving("latest"),
 )
 

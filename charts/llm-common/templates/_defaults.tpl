@@ -7,6 +7,8 @@ models: {}
 accelerator: ''
 accelerators: {}
 replicas: 1
+parallel:
+  tensor: 0
 engine:
   image:
     registry: ''

@@ -4,8 +4,7 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
 
 {{- define "llm-common.plan.accelerator" -}}
 {{- include "llm-common.plan.row" (dict "context" . "what" "accelerator" "plural" "accelerators") -}}
-{{- $_ := set .plan "mode" "single-device" -}}
-{{- include "llm-common.plan.derive" (dict "plan" .plan "what" "mode" "value" .plan.mode "from" (printf "one %s device per engine" (.llm.accelerator | default "?"))) -}}
+{{- $_ := set .plan "acceleratorKey" (.llm.accelerator | default "?") -}}
 {{- end }}
 
 {{- define "llm-common.plan.engine" -}}
@@ -57,7 +56,7 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
   {{- end -}}
 {{- end -}}
 {{- $args := deepCopy $given -}}
-{{- range $flag, $value := include "llm-common.derivedArgs" .accelerator | fromYaml -}}
+{{- range $flag, $value := include "llm-common.derivedArgs" . | fromYaml -}}
   {{- if not (or (hasKey $args $flag) (has $flag $omitted)) -}}{{- $_ := set $args $flag $value -}}{{- end -}}
 {{- end -}}
 {{- $secrets := dict "api-key" "VLLM_API_KEY" "hf-token" "HF_TOKEN" -}}
@@ -83,13 +82,13 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
 {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "engine arguments" "value" (join " " $words.words | default "none") "from" "global.llm.engine.args and the accelerator") -}}
 {{- end }}
 
-{{/* Arguments that follow from the accelerator. In: its row. Out: YAML map, flag to value. */}}
+{{/* Arguments that follow from accelerator and layout. In: the context. Out: YAML map, flag to value.
+The number of devices is KServe's field where its preset renders it, else an argument. */}}
 {{- define "llm-common.derivedArgs" -}}
-{{- if .resource -}}
-gpu-memory-utilization: 0.9
-{{- else -}}
-{}
-{{- end -}}
+{{- $args := dict -}}
+{{- if .accelerator.resource -}}{{- $_ := set $args "gpu-memory-utilization" 0.9 -}}{{- end -}}
+{{- if and (gt .plan.tensor 1) (not .plan.capabilities.tensorRendered) -}}{{- $_ := set $args "tensor-parallel-size" .plan.tensor -}}{{- end -}}
+{{ toYaml $args }}
 {{- end }}
 
 {{- define "llm-common.plan.engineEnvironment" -}}
@@ -120,13 +119,18 @@ gpu-memory-utilization: 0.9
 {{- $plan := .plan -}}
 {{- $overrides := .llm.overrides -}}
 {{- $weights := $plan.model.weightBytes -}}
-{{- /* host memory holds the weights once while they load */ -}}
-{{- $requests := dict "cpu" "1" "memory" (printf "%dMi" (add 2048 (div $weights 1048576))) -}}
+{{- /* one process per device exchanges tensors through /dev/shm, which counts as the pod's memory; the preset's 1Gi is for one */ -}}
+{{- $sharedGib := ternary (mul 4 $plan.tensor) 0 (gt $plan.tensor 1) -}}
+{{- $_ := set $plan "sharedMemory" (ternary (printf "%dGi" $sharedGib) "" (gt $sharedGib 0)) -}}
+{{- /* host memory holds the weights once while they load, and 2 GiB for each process */ -}}
+{{- $mebibytes := add (mul 2048 $plan.tensor) (mul 1024 $sharedGib) (div $weights 1048576) -}}
+{{- $requests := dict "cpu" "1" "memory" (printf "%dMi" $mebibytes) -}}
 {{- $resources := dict "requests" $requests -}}
 {{- if .accelerator.resource -}}
-  {{- $_ := set $requests "cpu" "4" -}}
-  {{- $_ := set $requests .accelerator.resource "1" -}}
-  {{- $_ := set $resources "limits" (dict .accelerator.resource "1") -}}
+  {{- $devices := toString $plan.tensor -}}
+  {{- $_ := set $requests "cpu" (toString (mul 4 $plan.tensor)) -}}
+  {{- $_ := set $requests .accelerator.resource $devices -}}
+  {{- $_ := set $resources "limits" (dict .accelerator.resource $devices) -}}
 {{- end -}}
 {{- $_ := set $plan "resources" (include "llm-common.resources" ($overrides.resources | default $resources) | fromYaml) -}}
 {{- $from := ternary (printf "accelerator %s and %d bytes of weights" .llm.accelerator $weights) "global.llm.overrides.resources" (empty $overrides.resources) -}}

@@ -6,18 +6,19 @@ Out, in `out`:
   errors     list of text: value path, what is wrong, what to set. The plan never crashes; with errors the rest may be partial
   warnings   list of text, shown by NOTES
   derived    list of {what, value, from}, printed by NOTES and by the plan's ConfigMap
-  name       of the LLMInferenceService          mode        single-device
+  name       of the LLMInferenceService          mode        single-device or tensor-parallel
   children   {deployment, service, planConfigMap, serviceAccount, podDisruptionBudget, testPod, claim}: as KServe and we make them
   podLabels  labels by which KServe marks the engine's pods
   port       of the engine's API
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
   model      {key, uri (as the engine gets it), source, servedName, weightBytes}
-  replicas   integer
+  replicas, tensor (devices per engine)          integers
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
   storageInitializer  {render, env}: what KServe's downloading container gets
   engine     {image, pullPolicy, words (unquoted), args (quoted for the preset), env (list)}
   resources, nodeSelector, tolerations           of the engine pod
   startup    {periodSeconds, failureThreshold}
+  sharedMemory  size of /dev/shm, empty where the preset's is enough
 
 Each part is one define that takes the context {root, plan, llm (with defaults), given (without)} and adds to the plan. The rows of
 model and accelerator stay in the context: what others need of them is in the plan.
@@ -33,6 +34,7 @@ model and accelerator stay in the context: what others need of them is in the pl
 {{- include "llm-common.plan.kserve" $context -}}
 {{- include "llm-common.plan.model" $context -}}
 {{- include "llm-common.plan.accelerator" $context -}}
+{{- include "llm-common.plan.parallel" $context -}}
 {{- include "llm-common.plan.cache" $context -}}
 {{- include "llm-common.plan.engine" $context -}}
 {{- include "llm-common.plan.pod" $context -}}
