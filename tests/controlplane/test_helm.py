@@ -43,6 +43,7 @@ def test_a_release_upgrades_after_the_controller_wrote(
     until(lambda: merged.wait_deployment(plane, NAMESPACE, name)["spec"]["replicas"] == 1, 20, "the rollback did not arrive")
     plane.cluster.helm("uninstall", name, "-n", NAMESPACE, program=program)
     until(lambda: plane.cluster.get("llminferenceservice", name, "-n", NAMESPACE) is None, 20, "the service outlives its release")
+    assert name not in plane.cluster.helm("list", "-n", NAMESPACE, "-q").split()
 
 
 def _finalizers(plane: ControlPlane, name: str) -> list[str]:

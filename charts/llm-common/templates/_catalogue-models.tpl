@@ -1,14 +1,11 @@
 {{/*
-Models and accelerators as data. Every row names the page it was read from (`source`); users add rows by
-`global.llm.models` and `global.llm.accelerators`, field by field over a row of the same key.
+Models as data. Every row names the page it was read from (`source`); users add rows by
+`global.llm.models`, field by field over a row of the same key.
 
 Model:        uri (hf://… or pvc://…), servedName, parameters (count), weightBytes (as published; default parameters x 2, bfloat16),
               contextLength (tokens), and what the fit needs: layers, heads, kvHeads and headSize (grouped-query attention), or
               kvLoraRank and qkRopeHeadDim (latent attention). The architecture behind each row, and a second source of its
               parameter count, are in tests/consumer/catalogue.yaml.
-Accelerator:  resource (device plugin's resource name, empty for CPU), memoryBytes (of one device, as the driver reports it),
-              devicesPerNode, image (engine image that serves it), env, nodeSelector, tolerations.
-Image tags equal versions.yaml (tests/consumer/test_versions.py).
 */}}
 
 {{- define "llm-common.catalogue.models" -}}
@@ -320,82 +317,4 @@ qwen3-coder-480b-a35b-instruct:
   kvHeads: 8
   headSize: 128
   source: https://github.com/ai-dynamo/aiconfigurator/blob/095f58a51c4ca8e61b66ec108d86f223f8d559ce/aic-core/src/aiconfigurator_core/model_configs/Qwen--Qwen3-Coder-480B-A35B-Instruct_config.json
-{{- end }}
-
-{{- define "llm-common.catalogue.accelerators" -}}
-cpu:
-  resource: ""
-  image: {registry: docker.io, repository: vllm/vllm-openai-cpu, tag: v0.32.0}
-  env:
-    # With the default `auto` every engine on a node pins its worker to the same core.
-    VLLM_CPU_OMP_THREADS_BIND: nobind
-  source: vLLM 0.32.0, CPU platform
-nvidia-l4:
-  resource: nvidia.com/gpu
-  memoryBytes: 24152899584
-  image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
-  nodeSelector:
-    nvidia.com/gpu.product: NVIDIA-L4
-  tolerations:
-    - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://thundergolfer.com/blog/nvidia-gpu-memory-capacity (24 GB; 23,034 MiB)
-nvidia-l40s:
-  resource: nvidia.com/gpu
-  memoryBytes: 48305799168
-  image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
-  nodeSelector:
-    nvidia.com/gpu.product: NVIDIA-L40S
-  tolerations:
-    - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://thundergolfer.com/blog/nvidia-gpu-memory-capacity (48 GB; 46,068 MiB)
-nvidia-a100-40gb:
-  resource: nvidia.com/gpu
-  memoryBytes: 42949672960
-  devicesPerNode: 8
-  image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
-  nodeSelector:
-    nvidia.com/gpu.product: NVIDIA-A100-SXM4-40GB
-  tolerations:
-    - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://thundergolfer.com/blog/nvidia-gpu-memory-capacity (40 GB; 40,960 MiB)
-nvidia-a100-80gb:
-  resource: nvidia.com/gpu
-  memoryBytes: 85899345920
-  devicesPerNode: 8
-  image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
-  nodeSelector:
-    nvidia.com/gpu.product: NVIDIA-A100-SXM4-80GB
-  tolerations:
-    - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://thundergolfer.com/blog/nvidia-gpu-memory-capacity (80 GB; 81,920 MiB)
-nvidia-h100-80gb:
-  resource: nvidia.com/gpu
-  memoryBytes: 85520809984
-  devicesPerNode: 8
-  image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
-  nodeSelector:
-    nvidia.com/gpu.product: NVIDIA-H100-80GB-HBM3
-  tolerations:
-    - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://thundergolfer.com/blog/nvidia-gpu-memory-capacity (80 GB; 81,559 MiB)
-nvidia-h200:
-  resource: nvidia.com/gpu
-  memoryBytes: 150754820096
-  devicesPerNode: 8
-  image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
-  nodeSelector:
-    nvidia.com/gpu.product: NVIDIA-H200
-  tolerations:
-    - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://raw.githubusercontent.com/mlcommons/inference_results_v4.1/main/closed/NVIDIA/systems/H200-SXM-141GBx8_TRT_MaxQ.json (141 GB, 8 a node); driver - https://thundergolfer.com/blog/nvidia-gpu-memory-capacity
-nvidia-b200:
-  resource: nvidia.com/gpu
-  memoryBytes: 192265846784
-  devicesPerNode: 8
-  image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
-  nodeSelector:
-    nvidia.com/gpu.product: NVIDIA-B200
-  tolerations:
-    - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://acecloud.ai/blog/nvidia-b200-vs-h200-h100-a100 (quotes the DGX B200 data sheet - 1,440 GB over 8 GPUs, 180 GB each); NVIDIA's own page was not readable
 {{- end }}
