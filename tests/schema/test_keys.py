@@ -36,6 +36,7 @@ COMPANIONS: dict[str, Any] = {
     "global.llm.accelerator": {"global": {"llm": {"accelerator": "cpu"}}},
     "global.llm.models.*.uri": NO_CACHE,
     "global.llm.accelerators": {"global": {"llm": {"accelerator": "cpu"}}},
+    "global.llm.engine.version": {"global": {"llm": {"engine": {"args": {"enable-prefix-caching": False}}}}},
     "llm-inference-service.podDisruptionBudget.enabled": TWO,
     "podDisruptionBudget.enabled": TWO,
     "presets.enabled": {"presets": {"enabled": True}},

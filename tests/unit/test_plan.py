@@ -402,7 +402,17 @@ def test_notes_print_the_plan_and_the_next_commands() -> None:
 
 def test_the_plan_says_what_was_derived() -> None:
     assert set(plan(llm())) == {
-        *("name", "mode", "volume claim", "model", "engine image", "engine arguments", "engine resources", "startup budget")
+        *(
+            "name",
+            "mode",
+            "volume claim",
+            "model",
+            "engine image",
+            "engine version",
+            "engine arguments",
+            "engine resources",
+            "startup budget",
+        )
     }
     assert plan(llm())["mode"] == ("single-device", "one nvidia-l40s device per engine")
     assert plan(llm(engine={"args": {"max-model-len": 4096}}))["engine arguments"] == (

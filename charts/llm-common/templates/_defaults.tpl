@@ -14,6 +14,7 @@ engine:
     tag: ''
     digest: ''
     pullPolicy: ''
+  version: ''
   args: {}
   omitArgs: []
   env: {}
