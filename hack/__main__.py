@@ -35,6 +35,12 @@ def _generate(_arguments: list[str]) -> None:
     say("\n".join(map(str, changed)) or "generated files are current")
 
 
+def _flags(_arguments: list[str]) -> None:
+    from hack import flags
+
+    flags.generate(_arguments)
+
+
 def _stages(arguments: list[str]) -> None:
     from hack import stages
 
@@ -117,6 +123,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     **{name: _demo(name) for name in ("demo", "status", "chat", "logs", "destroy")},
     "deps": _deps,
     "generate": _generate,
+    "flags": _flags,
     "stages": _stages,
     "golden": _golden,
     "crds": _crds,

@@ -26,13 +26,13 @@ else:
 HOSTILE = {
     "kv-transfer-config": {"kv_connector": "NixlConnector", "kv_role": "kv_both", "size": 1048576, "text": "a 'b' \"c\""},
     "chat-template": "{{ messages }} {% for %} {{{x}}} }}",
-    "override-generation-config": "it's $HOME $(HOME) $$(HOME) $$ ${HOME} `id` $(id)",
+    "revision": "it's $HOME $(HOME) $$(HOME) $$ ${HOME} `id` $(id)",
     "served-model-name": ["a b", "c;d", "e&f", "g>h", "(i)", "*", "~", "#", "!x", "\\n\\", "new\nline", "ünïcode", "{1,2}", "-x"],
     "max-model-len": 2048,
     "enforce-eager": True,
     "enable-prefix-caching": False,
     "gpu-memory-utilization": 0.95,
-    "hf-token-file": "",
+    "hf-config-path": "",
 }
 
 
@@ -80,12 +80,12 @@ def test_arguments_reach_vllm_byte_for_byte(plane: ControlPlane, tmp_path: Path)
         "--no-enable-prefix-caching",
         "--enforce-eager",
         *("--gpu-memory-utilization", "0.95"),
-        *("--hf-token-file", ""),
+        *("--hf-config-path", ""),
         *("--kv-cache-memory-bytes", "64M"),
         *("--kv-transfer-config", json.dumps(HOSTILE["kv-transfer-config"], separators=(",", ":"), sort_keys=True)),
         *("--max-model-len", "2048"),
         *("--max-num-seqs", "16"),
-        *("--override-generation-config", HOSTILE["override-generation-config"]),
+        *("--revision", HOSTILE["revision"]),
         *("--served-model-name", *HOSTILE["served-model-name"]),
     ]
 

@@ -101,7 +101,7 @@ def test_names_that_yaml_takes_for_something_else_stay_texts() -> None:
                 "cache": {"storageClassName": "123", "size": "1"},
                 "engine": {
                     "env": {"A": "123", "B": "null", "C": 1.5, "D": 7, "E": "{{ .Spec }}"},
-                    "args": {"a": "on", "b": "1e3"},
+                    "args": {"load-format": "on", "revision": "1e3"},
                 },
             },
         },
@@ -112,7 +112,7 @@ def test_names_that_yaml_takes_for_something_else_stay_texts() -> None:
     main = service["spec"]["template"]["containers"][0]
     env = {entry["name"]: entry["value"] for entry in main["env"]}
     assert {name: env[name] for name in "ABCDE"} == {"A": "123", "B": "null", "C": "1.5", "D": "7", "E": "{{`{{`}} .Spec }}"}
-    assert main["args"] == ("--a", "on", "--b", "1e3")
+    assert main["args"] == ("--load-format", "on", "--revision", "1e3")
     assert service["spec"]["model"] == {"uri": "pvc://on-models/models/123", "name": "123"}
     assert service["spec"]["template"]["imagePullSecrets"] == ({"name": "123"}, {"name": "null"})
     assert service["spec"]["template"]["serviceAccountName"] == "456"

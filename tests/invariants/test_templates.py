@@ -142,7 +142,7 @@ def test_large_numbers_stay_as_they_are() -> None:
                     "resources": {"limits": {"memory": large}},
                     "tolerations": [{"operator": "Exists", "tolerationSeconds": 1048576}],
                 },
-                "engine": {"args": {"max-model-len": 10485760, "json": {"size": large}}, "env": {"SIZE": large}},
+                "engine": {"args": {"max-model-len": 10485760, "hf-overrides": {"size": large}}, "env": {"SIZE": large}},
             }
         },
         "llm-inference-service": {"test": {"maxTokens": 1048576}},
@@ -153,7 +153,7 @@ def test_large_numbers_stay_as_they_are() -> None:
     main = spec["template"]["containers"][0]
     assert spec["replicas"] == 1048576
     assert main["resources"]["limits"]["memory"] == str(large)
-    assert main["args"] == ("--json", "'{\"size\":2147483648}'", "--max-model-len", "10485760")
+    assert main["args"] == ("--hf-overrides", "'{\"size\":2147483648}'", "--max-model-len", "10485760")
     assert main["startupProbe"]["failureThreshold"] == 2097152
     assert {"name": "SIZE", "value": str(large)} in main["env"]
     assert found.one("PersistentVolumeClaim")["spec"]["resources"]["requests"]["storage"] == "1700Gi"

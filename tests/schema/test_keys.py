@@ -37,6 +37,7 @@ COMPANIONS: dict[str, Any] = {
     "global.llm.models.*.uri": NO_CACHE,
     "global.llm.models.*.qkRopeHeadDim": {"global": {"llm": {"models": {"qwen2-5-7b-instruct": {"kvLoraRank": 512}}}}},
     "global.llm.accelerators": {"global": {"llm": {"accelerator": "cpu"}}},
+    "global.llm.engine.version": {"global": {"llm": {"engine": {"args": {"enable-prefix-caching": False}}}}},
     "llm-inference-service.podDisruptionBudget.enabled": TWO,
     "podDisruptionBudget.enabled": TWO,
     "presets.enabled": {"presets": {"enabled": True}},

@@ -124,9 +124,10 @@ def test_a_switch_is_never_a_text(leaf: Leaf, helm: str) -> None:
             "/global/llm/engine/args': additional properties '--max-model-len' not allowed",
         ),
         (
-            {"engine": {"args": {"max_model_len": 1}}},
-            "/global/llm/engine/args': additional properties 'max_model_len' not allowed",
+            {"engine": {"args": {"max__model_len": 1}}},
+            "/global/llm/engine/args': additional properties 'max__model_len' not allowed",
         ),
+        ({"engine": {"version": "latest"}}, "/global/llm/engine/version'"),
         ({"engine": {"env": {"A-B": "c"}}}, "/global/llm/engine/env': additional properties 'A-B' not allowed"),
         ({"engine": {"env": {"A": {"value": "b"}}}}, "/global/llm/engine/env/A'"),
         ({"models": {"With.Dot": {"uri": "hf://a/b"}}}, "/global/llm/models': additional properties 'With.Dot' not allowed"),

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
+from tests.harness import notes
 from tests.unit.models import engine, environment, llm, plan
 
 # --- forms ------------------------------------------------------------------------------------------------------------
 
 
 def words(args: Mapping[str, Any], **keys: Any) -> list[str]:
-    """The rendered words of a CPU engine, for which nothing is derived."""
-    return list(engine(llm(accelerator="cpu", engine={"args": args, **keys})).get("args", ()))
+    """The rendered words of a CPU engine, for which nothing is derived, of a vLLM without a list of flags."""
+    return list(engine(llm(accelerator="cpu", engine={"version": "0.99", "args": args, **keys})).get("args", ()))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,90 @@ def test_flags_are_sorted() -> None:
 
 
 def test_flags_of_parts_keep_their_dots() -> None:
-    assert words({"kv-transfer-config.kv-role": "both"}) == ["--kv-transfer-config.kv-role", "both"]
+    assert words({"kv-transfer-config.kv_role": "both"}) == ["--kv-transfer-config.kv_role", "both"]
+
+
+@pytest.mark.parametrize(
+    ("value", "word"), [(True, "true"), (False, "false"), ([1, "a"], "'[1,\"a\"]'"), ({"a": 1}, "'{\"a\":1}'"), (7, "7")], ids=str
+)
+def test_a_part_of_a_json_argument_always_has_a_value(value: Any, word: str) -> None:
+    """vLLM's parser takes the next word for it, whatever that is."""
+    assert words({"kv-transfer-config.part": value}) == ["--kv-transfer-config.part", word]
+
+
+@pytest.mark.parametrize(
+    ("args", "wanted"),
+    [
+        ({"lora-modules": [{"name": "a", "path": "/a"}, "b=/b"]}, ["--lora-modules", '\'{"name":"a","path":"/a"}\'', "b=/b"]),
+        ({"middleware": ["a.b", "c.d"]}, ["--middleware", "a.b", "--middleware", "c.d"]),
+        ({"allowed-origins": ["https://a"]}, ["--allowed-origins", "'[\"https://a\"]'"]),
+        ({"allowed-origins": []}, ["--allowed-origins", "'[]'"]),
+        ({"cudagraph-capture-sizes": [1, 2]}, ["--cudagraph-capture-sizes", "1", "2"]),
+        ({"hf-token": True}, ["--hf-token"]),
+    ],
+    ids=lambda value: "-".join(value),
+)
+def test_a_flag_of_a_known_version_has_its_own_form(args: dict[str, Any], wanted: list[str]) -> None:
+    assert words(args, version="0.32") == wanted
+
+
+@pytest.mark.parametrize(
+    ("version", "flag", "negation"),
+    [
+        ("0.32", "enable-prefix-caching", "--no-enable-prefix-caching"),
+        ("0.33", "enable-prefix-caching", "--disable-prefix-caching"),
+        ("0.33", "disable-cascade-attn", "--enable-cascade-attn"),
+        ("0.33", "enforce-eager", "--no-enforce-eager"),
+        ("0.99", "enable-prefix-caching", "--no-enable-prefix-caching"),
+    ],
+)
+def test_false_is_that_versions_negation(version: str, flag: str, negation: str) -> None:
+    assert words({flag: False}, version=version) == [negation]
+
+
+# --- the version whose flags are meant --------------------------------------------------------------------------------
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ({}, ("vLLM 0.32", "image tag v0.32.0")),
+        ({"image": {"tag": "v0.28.0-team.3"}}, ("vLLM 0.28", "image tag v0.28.0-team.3")),
+        ({"image": {"repository": "a/b"}}, ("vLLM 0.32", "image tag v0.32.0")),
+        ({"image": {"tag": "v0.33.0", "digest": DIGEST}}, ("vLLM 0.33", "image tag v0.33.0")),
+        ({"image": {"digest": DIGEST}, "version": "v0.30.1"}, ("vLLM 0.30", "global.llm.engine.version")),
+        ({"version": "0.25"}, ("vLLM 0.25", "global.llm.engine.version")),
+        ({"version": "0.99"}, ("vLLM 0.99", "global.llm.engine.version")),
+        ({"image": {"digest": DIGEST}}, None),
+        ({"image": {"tag": "0.32.0"}}, None),
+        ({"image": {"tag": "v7"}}, None),
+    ],
+    ids=str,
+)
+def test_the_version_is_the_images(keys: dict[str, Any], wanted: tuple[str, str] | None) -> None:
+    assert plan(llm(engine=keys)).get("engine version") == wanted
+
+
+UNKNOWN = (
+    "WARNING: engine arguments are not checked: the engine image's tag does not say which vLLM it holds; "
+    "set global.llm.engine.version"
+)
+NO_LIST = (
+    "WARNING: engine arguments are not checked: there is no list of vLLM 0.99's flags, only of 0.25, 0.28, 0.30, 0.32, 0.33 "
+    "(global.llm.engine.version)"
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "warning"),
+    [({"image": {"tag": "v7"}}, UNKNOWN), ({"version": "0.99"}, NO_LIST), ({}, "")],
+    ids=["tag", "list", "known"],
+)
+def test_without_a_list_nothing_is_checked_and_a_person_is_told(keys: dict[str, Any], warning: str) -> None:
+    told = notes("llm-stack", values=llm(engine={"args": {} if not warning else {"no-such-flag": 1}, **keys}))
+    assert [line for line in told.splitlines() if "not checked" in line] == ([warning] if warning else [])
 
 
 # --- derived arguments ------------------------------------------------------------------------------------------------
@@ -250,7 +334,7 @@ def test_environment_is_data_for_kserves_templating_too() -> None:
 
 
 def test_the_plan_shows_words_as_vllm_gets_them() -> None:
-    shown = plan(llm(accelerator="cpu", engine={"args": {"flag": "it's $HOME {{x}}"}}))["engine arguments"][0]
+    shown = plan(llm(accelerator="cpu", engine={"version": "0.99", "args": {"flag": "it's $HOME {{x}}"}}))["engine arguments"][0]
     assert shown == "--flag it's $HOME {{x}}"
 
 

@@ -387,7 +387,7 @@ def test_notes_print_the_plan_and_the_next_commands() -> None:
 def test_the_plan_says_what_was_derived() -> None:
     assert set(plan(llm())) == {
         *("name", "mode", "KV cache", "volume claim", "model"),
-        *("engine image", "engine arguments", "engine resources", "startup budget"),
+        *("engine image", "engine version", "engine arguments", "engine resources", "startup budget"),
     }
     assert plan(llm())["mode"] == (
         "single-device, 1 device per engine",

@@ -65,6 +65,116 @@ def accelerators(**rows: Any) -> dict[str, Any]:
     return llm(accelerators=rows)
 
 
+KV_CACHE_DTYPES = (
+    "one of auto, bfloat16, float16, fp8, fp8_ds_mla, fp8_e4m3, fp8_e5m2, fp8_inc, fp8_per_token_head, int4_per_token_head, "
+    "int8_per_token_head, nvfp4, nvfp4_4over6, nvfp4_ds_mla, turboquant_3bit_nc, turboquant_4bit_nc, turboquant_k3v4_nc, "
+    "turboquant_k8v4, ultraquant_4bit"
+)
+UNKNOWN = "remove it, or set global.llm.engine.version to what the image holds"
+# vLLM's version, flag, a value that is refused, the message behind the path, and one that is accepted (a map: arguments).
+ARGUMENTS: tuple[tuple[str, str, Any, str, Any], ...] = (
+    ("0.32", "max_model_len", 1, "is spelled with underscores; set max-model-len", {"max-model-len": 1}),
+    ("0.99", "max_model_len", 1, "is spelled with underscores; set max-model-len", {"no-such-flag": 1}),
+    (
+        "0.32",
+        "kv_transfer_config.kv_role",
+        "kv_both",
+        "is spelled with underscores; set kv-transfer-config.kv_role",
+        {"kv-transfer-config.kv_role": "kv_both"},
+    ),
+    ("0.32", "no-such-flag", 1, f"is no flag of vLLM 0.32; {UNKNOWN}", {"seed": 1}),
+    ("0.32", "no-such-flag.part", 1, f"is no flag of vLLM 0.32; {UNKNOWN}", {"kv-transfer-config.kv_role": "kv_both"}),
+    ("0.32", "calculate-kv-scales", True, f"is no flag of vLLM 0.32, which 0.25 has; {UNKNOWN}", {"enforce-eager": True}),
+    (
+        "0.25",
+        "device-memory-utilization",
+        0.9,
+        f"is no flag of vLLM 0.25, which 0.32, 0.33 has; {UNKNOWN}",
+        {"gpu-memory-utilization": 0.9},
+    ),
+    (
+        "0.32",
+        "prefill-context-parallel",
+        2,
+        "is no flag of vLLM 0.32; set prefill-context-parallel-size",
+        {"prefill-context-parallel-size": 2},
+    ),
+    (
+        "0.32",
+        "no-enable-prefix-caching",
+        True,
+        "is how vLLM 0.32 negates a flag; set enable-prefix-caching, to true or false",
+        {"enable-prefix-caching": False},
+    ),
+    (
+        "0.33",
+        "disable-log-requests",
+        True,
+        "is how vLLM 0.33 negates a flag; set enable-log-requests, to true or false",
+        {"enable-log-requests": False},
+    ),
+    (
+        "0.33",
+        "no-enable-log-requests",
+        True,
+        "is how vLLM 0.33 negates a flag; set enable-log-requests, to true or false",
+        {"enable-log-requests": True},
+    ),
+    ("0.32", "disable-log-requests", True, "is no flag of vLLM 0.32; set enable-log-requests", {"enable-log-requests": False}),
+    ("0.32", "headless", False, "is false, and vLLM 0.32 has no negation of it; remove it, or set true", True),
+    (
+        "0.32",
+        "max-model-len.part",
+        1,
+        "vLLM 0.32 takes no JSON for max-model-len, so that it has no parts; set max-model-len",
+        {"hf-overrides.part": 1},
+    ),
+    *(
+        (version, flag, refused, f"is {is_}, and vLLM {version} takes {wants}; set that", accepted)
+        for version, flag, refused, is_, wants, accepted in (
+            ("0.32", "enforce-eager", "yes", "a text", "true or false", True),
+            ("0.32", "headless", 1, "a number", "true or false", True),
+            ("0.32", "max-num-seqs", "many", "a text", "an integer", "16"),
+            ("0.32", "max-num-seqs", 1.5, "a number", "an integer", 16),
+            ("0.32", "max-num-seqs", True, "true", "an integer", 1048576),
+            ("0.32", "max-num-seqs", False, "false", "an integer", 0),
+            ("0.32", "max-num-seqs", "None", "a text", "an integer", {"max-num-queued-reqs": "None"}),
+            ("0.32", "max-num-seqs", [16], "a list", "an integer", 16),
+            ("0.32", "max-num-seqs", {"a": 1}, "a map", "an integer", 16),
+            ("0.32", "gpu-memory-utilization", "high", "a text", "a number", "9e-1"),
+            ("0.32", "gpu-memory-utilization", True, "true", "a number", 1),
+            ("0.32", "kv-cache-memory-bytes", "64MB", "a text", "an integer, also as 64k or 2M", "64M"),
+            ("0.32", "kv-cache-memory-bytes", "1.5M", "a text", "an integer, also as 64k or 2M", "1.5m"),
+            ("0.32", "kv-cache-memory-bytes", "auto", "a text", "an integer, also as 64k or 2M", 67108864),
+            ("0.32", "max-model-len", "long", "a text", "an integer, also as 64k or 2M, or auto", "auto"),
+            ("0.32", "dtype", "int8", "a text", "one of auto, bfloat16, float, float16, float32, half", "bfloat16"),
+            ("0.32", "dtype", ["auto"], "a list", "one of auto, bfloat16, float, float16, float32, half", "auto"),
+            ("0.32", "max-lora-rank", 7, "a number", "one of 1, 8, 16, 32, 64, 128, 256, 320, 512", 8),
+            ("0.32", "chat-template", {"a": 1}, "a map", "a text", "{{ x }}"),
+            ("0.32", "chat-template", ["a"], "a list", "a text", 7),
+            ("0.32", "served-model-name", [{"a": 1}], "a list", "a text, or a list of such", ["a", 7]),
+            ("0.32", "served-model-name", True, "true", "a text, or a list of such", "a"),
+            ("0.32", "cudagraph-capture-sizes", [1, "x"], "a list", "an integer, or a list of such", [1, "2"]),
+            ("0.32", "kv-transfer-config", "NixlConnector", "a text", "JSON (a map)", '{"kv_role": "kv_both"}'),
+            (
+                "0.32",
+                "kv-transfer-config",
+                ["a"],
+                "a list",
+                "JSON (a map)",
+                {"kv-transfer-config": {"kv_role": "kv_both"}},
+            ),
+            ("0.32", "limit-mm-per-prompt", "image=2", "a text", "JSON (a map or a list)", {"limit-mm-per-prompt": {"image": 2}}),
+            ("0.32", "hf-overrides", ["a"], "a list", "a text or JSON (a map)", {"hf-overrides": {"a": 1}}),
+            ("0.32", "hf-token", False, "false", "a text, or true", True),
+            ("0.25", "mm-encoder-attn-dtype", "None", "a text", "one of fp8", "fp8"),
+            ("0.32", "kv-cache-dtype", "fp4", "a text", KV_CACHE_DTYPES, "fp8"),
+            ("0.33", "kv-cache-dtype", False, "false", "a text", "fp4"),
+        )
+    ),
+)
+
+
 CASES = (
     Case("name with a dot", no_label("a.b"), llm(name="a.b"), llm(name="a-b")),
     Case("name with a leading digit", no_label("7b"), llm(name="7b"), llm(name="b7")),
@@ -216,8 +326,8 @@ CASES = (
             f"character {ord(lost):x} in an {where[:3]}",
             f"global.llm.engine.{where}: holds a control character that YAML cannot carry "
             "(U+007F to U+009F, U+FFFE, U+FFFF); remove it",
-            llm(engine=place(tuple(where.split(".")), f"a{lost}b")),
-            llm(engine=place(tuple(where.split(".")), f"a{kept}b")),
+            llm(engine=overlay(place(tuple(where.split(".")), f"a{lost}b"), {"version": "0.99"})),
+            llm(engine=overlay(place(tuple(where.split(".")), f"a{kept}b"), {"version": "0.99"})),
         )
         for lost, kept, where in (
             ("\x7f", "\x1f", "args.flag"),
@@ -232,6 +342,15 @@ CASES = (
         "global.llm.engine.env.HF_TOKEN.valueFrom.secretKeyRef",
         llm(engine={"args": {"served-model-name": [TOKEN]}}),
         llm(engine={"args": {"served-model-name": ["hf_model"]}}),
+    ),
+    *(
+        Case(
+            f"{flag}: {refused!r:.20} on vLLM {version}",
+            f"global.llm.engine.args.{flag}: {message}",
+            llm(engine={"version": version, "args": {flag: refused}}),
+            llm(engine={"version": version, "args": accepted if isinstance(accepted, dict) else {flag: accepted}}),
+        )
+        for version, flag, refused, message, accepted in ARGUMENTS
     ),
     Case(
         "two planes in one release",
@@ -288,7 +407,7 @@ def test_every_message_of_the_templates_has_a_case() -> None:
             if "append $errors" in line or (
                 "llm-common.plan.tell" in line and '"to" "warnings"' not in line and "include" in line
             ):
-                (text, *_) = re.findall(r'"((?:[a-z-]+\.)*(?:global|llm-inference|kserve)[^"]*)"', line)
+                (text, *_) = re.findall(r'"((?:%s\.%s: |(?:[a-z-]+\.)*(?:global|llm-inference|kserve))[^"]*)"', line)
                 printed.append(text)
     assert len(printed) > 15
     shapes = [re.sub(r"%[qsd]", "\0", text) for text in printed]
@@ -367,11 +486,12 @@ def test_defaults_alone_ask_for_a_model_and_an_accelerator() -> None:
         llm(engine={"env": {"HF_TOKEN": {"value": TOKEN}}}),
         llm(engine={"env": {"ANYTHING": TOKEN}}),
         llm(engine={"args": {"hf-token": TOKEN}}),
-        llm(engine={"args": {"json": {"deep": [TOKEN]}}}),
+        llm(engine={"args": {"override-generation-config": {"deep": [TOKEN]}}}),
+        llm(engine={"args": {"max-model-len": TOKEN, "dtype": TOKEN, "kv-transfer-config": TOKEN}}),
         llm(accelerators={"nvidia-l40s": {"env": {"X": TOKEN}}}),
         llm(models={"own": {"servedName": TOKEN}}),
     ],
-    ids=["env", "env value", "other env", "flag", "json", "accelerator", "model"],
+    ids=["env", "env value", "other env", "flag", "json", "wrong kind", "accelerator", "model"],
 )
 def test_a_token_is_refused_and_never_repeated(values: dict[str, Any], helm: str) -> None:
     with pytest.raises(HelmError) as refused:

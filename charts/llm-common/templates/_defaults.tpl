@@ -16,6 +16,7 @@ engine:
     tag: ''
     digest: ''
     pullPolicy: ''
+  version: ''
   args: {}
   omitArgs: []
   env: {}

@@ -11,6 +11,7 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
 {{- $plan := .plan -}}
 {{- $_ := set $plan "engine" dict -}}
 {{- include "llm-common.plan.engineImage" . -}}
+{{- include "llm-common.plan.engineVersion" . -}}
 {{- include "llm-common.plan.engineArguments" . -}}
 {{- include "llm-common.plan.engineEnvironment" . -}}
 {{- if regexMatch "hf_[A-Za-z0-9]{20,}" (toJson .given) -}}
@@ -62,6 +63,7 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
 {{- $secrets := dict "api-key" "VLLM_API_KEY" "hf-token" "HF_TOKEN" -}}
 {{- $lost := include "llm-common.lostCharacters" . -}}
 {{- $words := dict "words" list -}}
+{{- $flags := .flags -}}
 {{- range $flag := keys $args | sortAlpha -}}
   {{- $value := get $args $flag -}}
   {{- if regexMatch $lost (toJson $value) -}}
@@ -70,10 +72,10 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
   {{- if and (hasKey $secrets $flag) (not (kindIs "bool" $value)) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.args.%s: holds a secret in the values; put it into a Secret and set global.llm.engine.env.%s.valueFrom.secretKeyRef" $flag (get $secrets $flag))) -}}
   {{- end -}}
-  {{- if and (kindIs "slice" $value) (empty $value) -}}
+  {{- if and (kindIs "slice" $value) (empty $value) (ne "json" (include "llm-common.flagKind" (dict "flags" $flags "name" $flag))) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.args.%s: is an empty list; set its values, or remove the key" $flag)) -}}
   {{- end -}}
-  {{- include "llm-common.argumentWords" (dict "flag" $flag "value" $value "into" $words) -}}
+  {{- include "llm-common.plan.argument" (dict "plan" $plan "flags" $flags "path" "global.llm.engine.args" "name" $flag "value" $value "into" $words) -}}
 {{- end -}}
 {{- $quoted := list -}}
 {{- range $words.words -}}{{- $quoted = append $quoted (include "llm-common.shellWord" .) -}}{{- end -}}

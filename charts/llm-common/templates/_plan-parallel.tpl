@@ -29,7 +29,7 @@ A model starts when one request of its full length fits. Few such requests at on
 {{- end -}}
 {{- $fit := dict
       "memory" ($accelerator.memoryBytes | default 0)
-      "utilization" (get $given "gpu-memory-utilization" | default 0.9)
+      "utilization" (float64 (get $given "gpu-memory-utilization" | default 0.9) | default 0.9)
       "length" (int64 (get $given "max-model-len" | default $model.contextLength | default 0))
       "weightBytes" $plan.model.weightBytes
       "element" (ternary 1 2 (hasPrefix "fp8" (toString (get $given "kv-cache-dtype"))))

@@ -15,7 +15,7 @@ Out, in `out`:
   replicas, tensor (devices per engine)          integers
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
   storageInitializer  {render, env}: what KServe's downloading container gets
-  engine     {image, pullPolicy, words (unquoted), args (quoted for the preset), env (list)}
+  engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR), words (unquoted), args (quoted for the preset), env (list)}
   resources, nodeSelector, tolerations           of the engine pod
   startup    {periodSeconds, failureThreshold}
   sharedMemory  size of /dev/shm, empty where the preset's is enough

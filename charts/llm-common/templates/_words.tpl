@@ -27,26 +27,39 @@ In: text. Out: text. */}}
 {{- replace "{{" "{{`{{`}}" . -}}
 {{- end }}
 
-{{/* Appends the words of one argument to a list, unquoted. In: flag, value, into (dict with key `words`). */}}
+{{/* Appends the words of one argument to a list, unquoted.
+In: flag, value, kind (of the flag, hack/lab/vllm_flags.py; empty where unknown), into (dict with key `words`). */}}
 {{- define "llm-common.argumentWords" -}}
 {{- $flag := printf "--%s" .flag -}}
+{{- $value := .value -}}
 {{- $words := list $flag -}}
-{{- if kindIs "bool" .value -}}
-  {{- if not .value -}}{{- $words = list (printf "--no-%s" .flag) -}}{{- end -}}
-{{- else if kindIs "slice" .value -}}
-  {{- $structured := false -}}
-  {{- range .value -}}{{- if or (kindIs "map" .) (kindIs "slice" .) -}}{{- $structured = true -}}{{- end -}}{{- end -}}
-  {{- if $structured -}}
-    {{- $words = append $words (mustToRawJson .value) -}}
-  {{- else -}}
-    {{- range .value -}}{{- $words = append $words (include "llm-common.scalar" .) -}}{{- end -}}
-  {{- end -}}
-{{- else if kindIs "map" .value -}}
-  {{- $words = append $words (mustToRawJson .value) -}}
+{{- if contains "." .flag -}}
+  {{- /* a part of a JSON argument always has a value: vLLM takes the next word for it */ -}}
+  {{- $words = append $words (include "llm-common.jsonOrScalar" $value) -}}
+{{- else if kindIs "bool" $value -}}
+  {{- $swapped := ternary (include "llm-common.swappedFlag" .flag) "" (eq .kind "bool-swap") -}}
+  {{- if not $value -}}{{- $words = list (printf "--%s" ($swapped | default (printf "no-%s" .flag))) -}}{{- end -}}
+{{- else if and (kindIs "slice" $value) (hasSuffix "-repeated" .kind) -}}
+  {{- $words = list -}}
+  {{- range $value -}}{{- $words = concat $words (list $flag (include "llm-common.jsonOrScalar" .)) -}}{{- end -}}
+{{- else if and (kindIs "slice" $value) (or (hasSuffix "-list" .kind) (and (not .kind) (include "llm-common.scalarsOnly" $value))) -}}
+  {{- range $value -}}{{- $words = append $words (include "llm-common.jsonOrScalar" .) -}}{{- end -}}
 {{- else -}}
-  {{- $words = append $words (include "llm-common.scalar" .value) -}}
+  {{- $words = append $words (include "llm-common.jsonOrScalar" $value) -}}
 {{- end -}}
 {{- $_ := set .into "words" (concat .into.words $words) -}}
+{{- end }}
+
+{{/* Whether a list holds neither maps nor lists. In: list. Out: "yes" or nothing. */}}
+{{- define "llm-common.scalarsOnly" -}}
+{{- $structured := false -}}
+{{- range . -}}{{- if or (kindIs "map" .) (kindIs "slice" .) -}}{{- $structured = true -}}{{- end -}}{{- end -}}
+{{- if not $structured -}}yes{{- end -}}
+{{- end }}
+
+{{/* A map or a list as JSON, everything else as text. In: value. */}}
+{{- define "llm-common.jsonOrScalar" -}}
+{{- if or (kindIs "map" .) (kindIs "slice" .) -}}{{- mustToRawJson . -}}{{- else -}}{{- include "llm-common.scalar" . -}}{{- end -}}
 {{- end }}
 
 {{/* A scalar as text. In: string, number or boolean. */}}
