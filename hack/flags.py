@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hack import paths, versions
 from hack.console import StepFailed, say
-from hack.lab import engine_image, images, lock, rootfs, vllm_flags
+from hack.lab import builds, engine_image, images, lock, rootfs, vllm_flags
 from hack.lab.vllm_flags import Flag
 from hack.shell import run
 
@@ -59,6 +59,7 @@ def pinned() -> dict[str, str]:
 def engine_root() -> Iterator[Path]:
     """The engine image's file system in a folder of its own, gone with the block; the image is built first if need be."""
     rootfs.require_root("asking vLLM's parser")
+    builds.build_all(("engine-cpu",), lambda _: None, lambda *_: None)  # with the packages that building needs
     with tempfile.TemporaryDirectory(prefix="llm-stack-flags-") as scratch:
         root = Path(scratch, "root")
         root.mkdir()
@@ -87,7 +88,7 @@ def _needs(root: Path) -> None:
     requirements = root / "tmp" / "needs.txt"
     requirements.write_text("\n".join(versions.document()["engine"]["flags"]["needs"]))
     run(
-        *(lock.uv(), "pip", "install", "--quiet", "--native-tls", "--no-config", "--target", root / NEEDS, "--no-deps"),
+        *(lock.uv(), "pip", "install", "--quiet", "--system-certs", "--no-config", "--target", root / NEEDS, "--no-deps"),
         *("--python-version", lock.PYTHON, "--python-platform", lock.PLATFORM, "--only-binary", ":all:"),
         *("--require-hashes", "-r", requirements),
         env={"UV_PYTHON_DOWNLOADS": "never"},
@@ -118,7 +119,7 @@ def _source_url(version: str) -> str:
                 "pip",
                 "compile",
                 "--quiet",
-                "--native-tls",
+                "--system-certs",
                 "--no-config",
                 "--no-deps",
                 "--python-version",
