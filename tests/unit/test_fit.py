@@ -37,7 +37,10 @@ def tokens(values: Any) -> int:
     ids=["bfloat16, 4 devices", "FP8, 1 device"],
 )
 def test_tokens_agree_with_what_vllm_reports(keys: dict[str, Any], measured: int) -> None:
-    """Tolerance: 6 %, three gigabytes of overhead. The constant was chosen on these two points: they guard it, they do not prove it."""
+    """Tolerance: 6 %, three gigabytes of overhead.
+
+    The constant was chosen on these two points: they guard it, they do not prove it.
+    """
     found = tokens(llm(**{**BIG, "accelerator": "nvidia-h200", **keys}))
     assert abs(found - measured) / measured < 0.06
 
