@@ -23,7 +23,10 @@ FILES = {
     if scenario.name in REVIEWED_EXAMPLES or (scenario in SCENARIOS and scenario.name != "platform")
 }
 NAMES = list(FILES)
-KINDS = "deployments,leaderworkersets,services,secrets,serviceaccounts,roles,rolebindings"
+KINDS = (
+    "deployments,leaderworkersets,services,secrets,serviceaccounts,roles,rolebindings,"
+    "httproutes,inferencepools.inference.networking.k8s.io"
+)
 SERVER_FIELDS = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 Object = dict[str, Any]
 
@@ -40,26 +43,29 @@ def wait_deployment(plane: ControlPlane, namespace: str, name: str) -> Object:
     return wait_workloads(plane, {"spec": {}}, namespace, name)[0]
 
 
-def workloads(service: Object, name: str) -> list[tuple[str, str]]:
-    """Kind and name of what KServe makes of a service: the engine, and prefill where there is one."""
+def children_of(service: Object, name: str) -> list[tuple[str, str]]:
+    """Kind and name of what KServe makes of a service: the engine first, then prefill, the Service, endpoint picker and route."""
     found = []
     for side, suffix in ((service["spec"], ""), (service["spec"].get("prefill"), "-prefill")):
         if side:
             group = "worker" in side
             found.append(("leaderworkerset" if group else "deployment", f"{name}-kserve{'-mn' if group else ''}{suffix}"))
+    found.append(("service", f"{name}-kserve-workload-svc"))
+    if "router" in service["spec"]:
+        found += [("deployment", f"{name}-kserve-router-scheduler"), ("httproute", f"{name}-kserve-route")]
     return found
 
 
 def wait_workloads(plane: ControlPlane, service: Object, namespace: str, name: str, timeout: float = 30) -> list[Object]:
-    """What `workloads` names once KServe has made it; the service's conditions and the controller's log if it does not."""
+    """What `children_of` names once KServe has made it; the service's conditions and the controller's log if it does not."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
-        found = [plane.cluster.get(kind, child, "-n", namespace) for kind, child in workloads(service, name)]
+        found = [plane.cluster.get(kind, child, "-n", namespace) for kind, child in children_of(service, name)]
         if all(found):
             return [obj for obj in found if obj]
         time.sleep(0.2)
     status = (plane.cluster.get("llminferenceservice", name, "-n", namespace) or {}).get("status")
-    raise AssertionError(f"no {workloads(service, name)}: {status}\n{plane.log('llmisvc-controller')[-2000:]}")
+    raise AssertionError(f"no {children_of(service, name)}: {status}\n{plane.log('llmisvc-controller')[-2000:]}")
 
 
 def children(plane: ControlPlane, scenario: str, namespace: str) -> dict[str, str]:
