@@ -83,7 +83,11 @@ In: context, what (the key under global.llm: model), plural (models). Puts the r
 {{- define "llm-common.plan.row" -}}
 {{- $context := .context -}}
 {{- $key := get $context.llm .what -}}
-{{- $table := mustMergeOverwrite (include (printf "llm-common.catalogue.%s" .plural) $context.root | fromYaml) (get $context.llm .plural) -}}
+{{- /* only the row that is named is parsed: the whole table would be a third of a render */ -}}
+{{- $text := include (printf "llm-common.catalogue.%s" .plural) $context.root -}}
+{{- $table := dict -}}
+{{- range regexFindAll "(?m)^[a-z0-9][a-z0-9-]*:$" $text -1 -}}{{- $_ := set $table (trimSuffix ":" .) dict -}}{{- end -}}
+{{- $table = mustMergeOverwrite $table (regexFind (printf "(?m)^%s:\n( .*\n?)+" (regexQuoteMeta $key)) $text | fromYaml) (get $context.llm .plural) -}}
 {{- $known := keys $table | sortAlpha | join ", " -}}
 {{- if not $key -}}
   {{- include "llm-common.plan.tell" (dict "plan" $context.plan "message" (printf "global.llm.%s: is empty; set one of %s, or a key of your own in global.llm.%s" .what $known .plural)) -}}
