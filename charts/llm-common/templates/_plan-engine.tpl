@@ -155,11 +155,18 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
 {{- if $side.expert -}}{{- $words = append $words "--enable-expert-parallel" -}}{{- end -}}
 {{- $quoted := list -}}
 {{- range concat $words $side.argumentWords -}}{{- $quoted = append $quoted (include "llm-common.execWord" .) -}}{{- end -}}
-{{- $tls := "{{ if .GlobalConfig.EnableTLS }}%s{{ else }}%s{{ end }}" -}}
-{{- $ours := list "--node-rank" "$(LWS_WORKER_INDEX)" "--master-addr" "$(LWS_LEADER_ADDRESS)" (printf $tls "--enable-ssl-refresh" "--no-enable-ssl-refresh") (printf "--ssl-certfile=%s" (printf $tls "/var/run/kserve/tls/tls.crt" "")) (printf "--ssl-keyfile=%s" (printf $tls "/var/run/kserve/tls/tls.key" "")) -}}
+{{- $refresh := include "llm-common.tlsChoice" (dict "on" "--enable-ssl-refresh" "off" "--no-enable-ssl-refresh") -}}
+{{- $certificate := include "llm-common.tlsChoice" (dict "on" "/var/run/kserve/tls/tls.crt" "off" "") -}}
+{{- $key := include "llm-common.tlsChoice" (dict "on" "/var/run/kserve/tls/tls.key" "off" "") -}}
+{{- $ours := list "--node-rank" "$(LWS_WORKER_INDEX)" "--master-addr" "$(LWS_LEADER_ADDRESS)" $refresh (printf "--ssl-certfile=%s" $certificate) (printf "--ssl-keyfile=%s" $key) -}}
 {{- $_ := set $side "command" (list "vllm" "serve" "/mnt/models") -}}
 {{- $_ := set $side "args" (concat $ours $quoted) -}}
 {{- $_ := set $side "workerArgs" (concat $ours $quoted (list "--headless")) -}}
+{{- end }}
+
+{{/* Text that depends on whether KServe serves TLS, which its own templating decides. In: on, off. */}}
+{{- define "llm-common.tlsChoice" -}}
+{{ "{{" }} if .GlobalConfig.EnableTLS }}{{ .on }}{{ "{{" }} else }}{{ .off }}{{ "{{" }} end }}
 {{- end }}
 
 {{/* The environment of a side. In: the context with `side`. */}}

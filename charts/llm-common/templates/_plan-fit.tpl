@@ -45,13 +45,15 @@ cacheWarning. */}}
 {{- end -}}
 {{- $known := and .judge $fit.memory $fit.length $weightBytes $model.layers (or $model.kvLoraRank (and $model.kvHeads $model.headSize)) -}}
 {{- $chosen := int64 (first .candidates) -}}
-{{- $ranks := .data -}}
+{{- $data := .data -}}
+{{- $total := .total -}}
+{{- $ranks := $data -}}
 {{- if $known -}}
   {{- $found := 0 -}}
   {{- range $size := .candidates -}}
     {{- if not $found -}}
-      {{- $ranks = $.data -}}
-      {{- if and $.total (or $side.wanted.profile (eq $.data 0)) -}}{{- $ranks = div $.total $size -}}{{- end -}}
+      {{- $ranks = $data -}}
+      {{- if and $total (or $side.wanted.profile (eq $data 0)) -}}{{- $ranks = div $total $size -}}{{- end -}}
       {{- include "llm-common.fit" (dict "fit" $fit "tensor" $size "data" $ranks) -}}
       {{- if ge $fit.tokens $fit.length -}}{{- $found = $size -}}{{- end -}}
     {{- end -}}
@@ -66,7 +68,7 @@ cacheWarning. */}}
 {{- end -}}
 {{- $_ := set $side "tensor" $chosen -}}
 {{- $from := printf "the smallest number of %s devices that fits" $plan.acceleratorKey -}}
-{{- if $side.wanted.profile -}}{{- $from = printf "%s.profile %s of %d %s devices" $parallel $side.wanted.profile .total $plan.acceleratorKey -}}
+{{- if $side.wanted.profile -}}{{- $from = printf "%s.profile %s of %d %s devices" $parallel $side.wanted.profile $total $plan.acceleratorKey -}}
 {{- else if .asked -}}{{- $from = printf "%s.tensor" $parallel -}}
 {{- else if not $known -}}{{- $from = "one device: not enough facts of model or accelerator to tell what fits" -}}
 {{- end -}}

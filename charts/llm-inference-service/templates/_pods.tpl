@@ -163,3 +163,26 @@ parallelism:
   {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* A limit of one voluntary disruption at a time. In: root, plan, workload. Out: YAML of a PodDisruptionBudget. */}}
+{{- define "llm-inference-service.podDisruptionBudget" -}}
+{{- $workload := .workload -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ $workload.disruptionBudget | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
+  labels:
+    {{- include "llm-common.labels" (dict "root" .root "name" .plan.name "component" "llm-inference-service") | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      {{- toYaml (omit $workload.podLabels "app.kubernetes.io/component") | nindent 6 }}
+    # All pods of a group: one that goes takes the others along.
+    matchExpressions:
+      - key: app.kubernetes.io/component
+        operator: In
+        values:
+          {{- toYaml $workload.components | nindent 10 }}
+{{- end }}
