@@ -90,6 +90,10 @@ def _prefill_budget(values: Values) -> bool:
     return bool(_model(values) and enabled and one(values, "global.llm.prefill.replicas") > 1)
 
 
+def _policy(values: Values) -> bool:
+    return bool(_model(values) and one(values, f"{MODEL_CHART}.networkPolicy.enabled"))
+
+
 def _account(values: Values) -> bool:
     return bool(_model(values) and one(values, f"{MODEL_CHART}.serviceAccount.create"))
 
@@ -123,6 +127,7 @@ ROWS = (
     Row("ServiceAccount", "{name}", MODEL_CHART, "llm-inference-service", _account),
     Row("PodDisruptionBudget", "{name}", MODEL_CHART, "llm-inference-service", _budget),
     Row("PodDisruptionBudget", "{name}-prefill", MODEL_CHART, "llm-inference-service", _prefill_budget),
+    Row("NetworkPolicy", "{name}", MODEL_CHART, "llm-inference-service", _policy),
     Row("ConfigMap", "{name}-plan", MODEL_CHART, "plan", _model),
     Row("Pod", "{name}-test", MODEL_CHART, "test", _model),
     Row("PersistentVolumeClaim", "{name}-models", CACHE_CHART, "model-cache", _claim),

@@ -16,7 +16,7 @@ Parts of the plan: the model and where its weights are.
 {{- /* bfloat16, as published: two bytes a parameter */ -}}
 {{- $weights := .model.weightBytes | default (mulf (.model.parameters | default 0) 2) | int64 -}}
 {{- $uri := .model.uri | default "" -}}
-{{- $_ := set .plan "model" (dict "key" $key "uri" $uri "source" $uri "servedName" (.model.servedName | default $key) "weightBytes" $weights) -}}
+{{- $_ := set .plan "model" (dict "key" $key "uri" $uri "source" $uri "servedName" (.model.servedName | default $key) "weightBytes" $weights "task" (.model.task | default "generate")) -}}
 {{- end }}
 
 {{/* A claim that the engine mounts read-only instead of downloading. pvc:// is filled already. */}}

@@ -9,9 +9,9 @@ Out, in `out`:
   name       of the LLMInferenceService
   mode       single-device, tensor-parallel, data-parallel, multi-node, disaggregated or multi-node disaggregated
   children   {service, planConfigMap, serviceAccount, testPod, claim}: as KServe and we make them
-  port       of the served API
+  port       of the served API           metricsPorts  of the engines themselves
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
-  model      {key, uri (as the engine gets it), source, servedName, weightBytes}
+  model      {key, uri (as the engine gets it), source, servedName, weightBytes, task (generate, embed, score or classify)}
   adapters   list of {name, uri}        maxRank  of them, as vLLM takes it
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
   storageInitializer  {render, env}: what KServe's downloading container gets
@@ -28,7 +28,7 @@ Out, in `out`:
     groupData, groupLocal  KServe's parallelism.data and dataLocal, by which it counts the pods of a group
     port        of vLLM itself
     command     empty where the preset's is kept; else the exec form
-    args, workerArgs  as the container gets them        argumentWords  before any quoting, for a person
+    containerArgs, workerArgs  as a container gets them      argumentWords  before any quoting, for a person
     env         list                          resources    sharedMemory (size of /dev/shm, empty for the preset's)
     disk, diskClaim  where offloaded KV cache goes behind host memory
     nodeSelector, tolerations, supplementalGroups          startup  {periodSeconds, failureThreshold}
