@@ -7,11 +7,13 @@ import random
 import re
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness import notes
+from tests.harness import exec_chart, notes, render
+from tests.harness.container import kubelet
 from tests.unit.models import engine, environment, llm, plan
 
 # --- forms ------------------------------------------------------------------------------------------------------------
@@ -241,26 +243,6 @@ def go_template(text: str) -> str:
     return left.replace("\0", "{{")
 
 
-def kubelet(text: str, env: Mapping[str, str]) -> str:
-    """k8s.io/kubernetes/third_party/forked/golang/expansion, line by line."""
-    out, cursor, checkpoint = "", 0, 0
-    while cursor < len(text):
-        if text[cursor] == "$" and cursor + 1 < len(text):
-            out += text[checkpoint:cursor]
-            rest = text[cursor + 1 :]
-            if rest[0] == "$":
-                out, advance = out + "$", 1
-            elif rest[0] == "(" and ")" in rest:
-                name = rest[1 : rest.index(")")]
-                out, advance = out + env.get(name, f"$({name})"), rest.index(")") + 1
-            else:
-                out, advance = out + "$" + rest[0], 1
-            cursor += advance
-            checkpoint = cursor + 1
-        cursor += 1
-    return out + text[checkpoint:]
-
-
 def preset(words: list[str]) -> list[str]:
     """The preset's shell: `bash -c 'eval "… $@"' -- ARGS`, with a program that prints its arguments."""
     script = "eval \"exec printf '%s\\0' \\\n  ${VLLM_ADDITIONAL_ARGS} \\\n  $@\""
@@ -342,3 +324,25 @@ def test_hostile_words_cover_every_stage() -> None:
     given = "\n".join(hostile())
     for pattern in (r"\{\{", r"\}\}", r"\$\(A\)", r"\$\$", "'", '"', "`", ";", r"\\", r"[^\x00-\x7f]", r"\*", "~"):
         assert len(re.findall(pattern, given)) > 5, pattern
+
+
+@pytest.mark.parametrize(
+    ("word", "rendered"),
+    [
+        ("it's a;b\n", "it's a;b\n"),
+        ("", ""),
+        ("$(A) $$ $", "$$(A) $$$$ $$"),
+        ("{{x}}{", "{{`{{`}}x}}{"),
+        ("{{{$", "{{`{{`}}{$$"),
+    ],
+)
+def test_a_word_without_a_shell_passes_two_stages_only(tmp_path: Path, word: str, rendered: str) -> None:
+    service = render(exec_chart.write(tmp_path / "chart"), values={"words": [word]}).one("LLMInferenceService")
+    assert service["spec"]["template"]["containers"][0]["args"] == (rendered,)
+    assert kubelet(go_template(rendered), ENVIRONMENT) == word
+
+
+def test_hostile_words_arrive_without_a_shell(tmp_path: Path) -> None:
+    service = render(exec_chart.write(tmp_path / "chart"), values={"words": hostile()}).one("LLMInferenceService")
+    (container,) = service["spec"]["template"]["containers"]
+    assert [kubelet(go_template(word), ENVIRONMENT) for word in container["args"]] == hostile()

@@ -44,9 +44,6 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
 {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "engine image" "value" (include "llm-common.image" (dict "root" .root "image" $image)) "from" $from) -}}
 {{- end }}
 
-{{/* What YAML cannot carry from Helm to Kubernetes: the pattern of such characters. */}}
-{{- define "llm-common.lostCharacters" -}}[\x{7f}-\x{9f}\x{fffe}\x{ffff}]{{- end }}
-
 {{- define "llm-common.plan.engineArguments" -}}
 {{- $plan := .plan -}}
 {{- $given := .llm.engine.args -}}
@@ -61,13 +58,12 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
   {{- if not (or (hasKey $args $flag) (has $flag $omitted)) -}}{{- $_ := set $args $flag $value -}}{{- end -}}
 {{- end -}}
 {{- $secrets := dict "api-key" "VLLM_API_KEY" "hf-token" "HF_TOKEN" -}}
-{{- $lost := include "llm-common.lostCharacters" . -}}
 {{- $words := dict "words" list -}}
 {{- $flags := .flags -}}
 {{- range $flag := keys $args | sortAlpha -}}
   {{- $value := get $args $flag -}}
-  {{- if regexMatch $lost (toJson $value) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.args.%s: holds a control character that YAML cannot carry (U+007F to U+009F, U+FFFE, U+FFFF); remove it" $flag)) -}}
+  {{- if include "llm-common.holdsLost" $value -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.args.%s: holds a control character that cannot arrive (U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it" $flag)) -}}
   {{- end -}}
   {{- if and (hasKey $secrets $flag) (not (kindIs "bool" $value)) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.args.%s: holds a secret in the values; put it into a Secret and set global.llm.engine.env.%s.valueFrom.secretKeyRef" $flag (get $secrets $flag))) -}}
@@ -95,7 +91,6 @@ The number of devices is KServe's field where its preset renders it, else an arg
 
 {{- define "llm-common.plan.engineEnvironment" -}}
 {{- $plan := .plan -}}
-{{- $lost := include "llm-common.lostCharacters" . -}}
 {{- $env := mustMergeOverwrite (dict "VLLM_NO_USAGE_STATS" "1" "USER" "vllm") (deepCopy (.accelerator.env | default dict)) -}}
 {{- if hasPrefix "pvc://" $plan.model.uri -}}{{- $_ := set $env "HF_HUB_OFFLINE" "1" -}}{{- end -}}
 {{- $env = mustMergeOverwrite $env (deepCopy .llm.engine.env) -}}
@@ -108,8 +103,8 @@ The number of devices is KServe's field where its preset renders it, else an arg
     {{- if regexMatch "(^|_)(TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)$" $name -}}
       {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.%s: holds a secret in the values; put it into a Secret and set valueFrom.secretKeyRef" $name)) -}}
     {{- end -}}
-    {{- if regexMatch $lost (toString $value) -}}
-      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.%s: holds a control character that YAML cannot carry (U+007F to U+009F, U+FFFE, U+FFFF); remove it" $name)) -}}
+    {{- if include "llm-common.holdsLost" $value -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.%s: holds a control character that cannot arrive (U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it" $name)) -}}
     {{- end -}}
     {{- $list = append $list (dict "name" $name "value" (include "llm-common.templateLiteral" (include "llm-common.scalar" $value))) -}}
   {{- end -}}
