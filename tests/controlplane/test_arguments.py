@@ -19,7 +19,7 @@ from hack.paths import CHARTS, VALUES
 from tests.controlplane import merged
 from tests.controlplane.conftest import NAMESPACE
 from tests.harness import HelmError, exec_chart, hostile, render, values_file
-from tests.harness.container import kubelet, main_container, run_stub
+from tests.harness.container import engine_container, kubelet, run_stub
 from tests.harness.controlplane import ControlPlane
 
 # No text in a YAML document can hold these, escaped or not, or (NUL) no argument or variable of a process.
@@ -51,7 +51,7 @@ def install(plane: ControlPlane, chart: Path, name: str, values: Mapping[str, An
     """Install by the real helm; the engine's container as KServe's controller merged it."""
     with values_file(values) as file:
         plane.cluster.helm("install", name, chart, "-n", NAMESPACE, *more, "--values", file)
-    return main_container(merged.wait_deployment(plane, NAMESPACE, name))
+    return engine_container(merged.wait_deployment(plane, NAMESPACE, name)["spec"]["template"]["spec"])
 
 
 def assert_same(found: Sequence[str], given: Sequence[str]) -> None:

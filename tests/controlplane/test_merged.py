@@ -11,7 +11,7 @@ import pytest
 from tests.controlplane import merged
 from tests.controlplane.conftest import NAMESPACE
 from tests.harness import render, thaw
-from tests.harness.container import main_container, run_stub
+from tests.harness.container import engine_container, run_stub
 from tests.harness.controlplane import ControlPlane
 
 HOSTILE = {
@@ -40,7 +40,7 @@ def test_no_golden_is_left_over() -> None:
 
 def engine_arguments(deployment: dict[str, Any], tmp_path: Path) -> list[str]:
     """The words that vLLM would get from the merged container."""
-    return run_stub(main_container(deployment), tmp_path)[0]
+    return run_stub(engine_container(deployment["spec"]["template"]["spec"]), tmp_path)[0]
 
 
 def test_arguments_reach_vllm_byte_for_byte(plane: ControlPlane, tmp_path: Path) -> None:

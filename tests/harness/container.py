@@ -44,9 +44,16 @@ def kubelet(text: str, env: Mapping[str, str]) -> str:
     return out + text[checkpoint:]
 
 
-def main_container(workload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The engine's container of a Deployment."""
-    containers: list[Mapping[str, Any]] = workload["spec"]["template"]["spec"]["containers"]
+def templated(text: str) -> str:
+    """KServe's templating, of which our quoting uses one action: a raw string that prints two braces."""
+    left = text.replace("{{`{{`}}", "\0")
+    assert "{{" not in left, f"KServe would take {text!r} for a template"
+    return left.replace("\0", "{{")
+
+
+def engine_container(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The engine's container of a pod specification."""
+    containers: list[Mapping[str, Any]] = pod["containers"]
     return next(container for container in containers if container["name"] == "main")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.harness import exec_chart, notes, render
-from tests.harness.container import kubelet
+from tests.harness.container import kubelet, templated
 from tests.unit.models import engine, environment, llm, plan
 
 # --- forms ------------------------------------------------------------------------------------------------------------
@@ -236,13 +236,6 @@ def hostile() -> list[str]:
     return FIXED + ["".join(chance.choices(PIECES, k=chance.randint(1, 8))) for _ in range(400)]
 
 
-def go_template(text: str) -> str:
-    """KServe's templating, of which our quoting uses one action: a raw string that prints two braces."""
-    left = text.replace("{{`{{`}}", "\0")
-    assert "{{" not in left, f"KServe would take {text!r} for a template"
-    return left.replace("\0", "{{")
-
-
 def preset(words: list[str]) -> list[str]:
     """The preset's shell: `bash -c 'eval "… $@"' -- ARGS`, with a program that prints its arguments."""
     script = "eval \"exec printf '%s\\0' \\\n  ${VLLM_ADDITIONAL_ARGS} \\\n  $@\""
@@ -255,7 +248,7 @@ def preset(words: list[str]) -> list[str]:
 
 
 def arrive(rendered: list[str]) -> list[str]:
-    return preset([kubelet(go_template(word), ENVIRONMENT) for word in rendered])
+    return preset([kubelet(templated(word), ENVIRONMENT) for word in rendered])
 
 
 def test_every_word_arrives_byte_for_byte() -> None:
@@ -312,7 +305,7 @@ def test_environment_is_data_for_kserves_templating_too() -> None:
     """The kubelet's `$(NAME)` stays: that is how one variable refers to another in a pod."""
     given = {"A": "{{ .Spec }}", "B": "{{{", "C": "$(POD_IP):1", "D": "quoted 'x' \"y\""}
     found = environment(llm(accelerator="cpu", engine={"env": given}))
-    assert {name: go_template(found[name]) for name in given} == given
+    assert {name: templated(found[name]) for name in given} == given
 
 
 def test_the_plan_shows_words_as_vllm_gets_them() -> None:
@@ -339,10 +332,10 @@ def test_hostile_words_cover_every_stage() -> None:
 def test_a_word_without_a_shell_passes_two_stages_only(tmp_path: Path, word: str, rendered: str) -> None:
     service = render(exec_chart.write(tmp_path / "chart"), values={"words": [word]}).one("LLMInferenceService")
     assert service["spec"]["template"]["containers"][0]["args"] == (rendered,)
-    assert kubelet(go_template(rendered), ENVIRONMENT) == word
+    assert kubelet(templated(rendered), ENVIRONMENT) == word
 
 
 def test_hostile_words_arrive_without_a_shell(tmp_path: Path) -> None:
     service = render(exec_chart.write(tmp_path / "chart"), values={"words": hostile()}).one("LLMInferenceService")
     (container,) = service["spec"]["template"]["containers"]
-    assert [kubelet(go_template(word), ENVIRONMENT) for word in container["args"]] == hostile()
+    assert [kubelet(templated(word), ENVIRONMENT) for word in container["args"]] == hostile()
