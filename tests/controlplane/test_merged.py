@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +11,9 @@ import pytest
 from tests.controlplane import merged
 from tests.controlplane.conftest import NAMESPACE
 from tests.harness import render, thaw
+from tests.harness.container import engine_container, run_stub
 from tests.harness.controlplane import ControlPlane
 
-STUB = """#!/usr/bin/python3
-import json, os, sys
-if sys.argv[1:] == ["--version"]:
-    print("0.32.0")
-else:
-    json.dump(sys.argv[1:], open(os.environ["ARGV"], "w"))
-"""
 HOSTILE = {
     "kv-transfer-config": {"kv_connector": "NixlConnector", "kv_role": "kv_both", "size": 1048576, "text": "a 'b' \"c\""},
     "chat-template": "{{ messages }} {% for %} {{{x}}} }}",
@@ -47,24 +38,9 @@ def test_no_golden_is_left_over() -> None:
     assert sorted(path.name for path in merged.GOLDENS.iterdir()) == sorted(merged.NAMES)
 
 
-def kubelet(word: str, env: dict[str, str]) -> str:
-    """What the kubelet makes of a word of command or args: `$$` is `$`, `$(NAME)` its value."""
-    return re.sub(r"\$(\$|\(([^)]*)\))", lambda found: "$" if found[1] == "$" else env.get(found[2], f"$({found[2]})"), word)
-
-
 def engine_arguments(deployment: dict[str, Any], tmp_path: Path) -> list[str]:
-    """Run the merged container's command and args in real bash with a stub `vllm`; returns the words that vLLM would get."""
-    container = next(c for c in deployment["spec"]["template"]["spec"]["containers"] if c["name"] == "main")
-    stub = tmp_path / "bin" / "vllm"
-    stub.parent.mkdir()
-    stub.write_text(STUB)
-    stub.chmod(0o755)
-    env = {entry["name"]: entry.get("value", "x") for entry in container["env"]}
-    env |= {"PATH": f"{stub.parent}:{os.environ['PATH']}", "ARGV": str(tmp_path / "argv.json")}
-    command = [kubelet(word, env) for word in [*container["command"], *container["args"]]]
-    subprocess.run(command, env=env, check=True, timeout=60)
-    words: list[str] = json.loads((tmp_path / "argv.json").read_text())
-    return words
+    """The words that vLLM would get from the merged container."""
+    return run_stub(engine_container(deployment["spec"]["template"]["spec"]), tmp_path)[0]
 
 
 def test_arguments_reach_vllm_byte_for_byte(plane: ControlPlane, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Rendering charts for tests: the real helm, whole charts, no network, cached by content, frozen results, one error class."""
 
-from tests.harness.helm import HelmError, helm_fails, notes, render
+from tests.harness.helm import HelmError, helm_fails, notes, render, values_file
 from tests.harness.manifests import Manifests, freeze, pod_specs, thaw
 from tests.harness.scenarios import EXAMPLES, SCENARIOS, Scenario
 
@@ -16,4 +16,5 @@ __all__ = [
     "pod_specs",
     "render",
     "thaw",
+    "values_file",
 ]

@@ -103,12 +103,21 @@ def _values_file(file: Path | str) -> Path:
 
 def _document(values: Mapping[str, Any]) -> str:
     """Values as JSON that is YAML too: YAML knows no surrogate pairs."""
-    pair = r"(?<!\\)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})"
+    escape = r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)"
     return re.sub(
-        pair,
-        lambda found: f"\\U{0x10000 + (int(found[1], 16) - 0xD800) * 0x400 + int(found[2], 16) - 0xDC00:08x}",
+        escape,
+        lambda found: (
+            f"\\U{0x10000 + (int(found[1], 16) - 0xD800) * 0x400 + int(found[2], 16) - 0xDC00:08x}" if found[1] else found[0]
+        ),
         json.dumps(values),
     )
+
+
+@contextmanager
+def values_file(values: Mapping[str, Any]) -> Iterator[Path]:
+    """Values as a file, for a helm that is called elsewhere; gone with the block."""
+    with _values(_document(values)) as path:
+        yield path
 
 
 @contextmanager

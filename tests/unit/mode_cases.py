@@ -58,6 +58,12 @@ LAYOUT = (
         parallel(data=0, devices=4),
     ),
     Case(
+        "devices of a processor",
+        "global.llm.parallel.tensor: 2 counts devices and cpu has none; set one of 1",
+        llm(accelerator="cpu", parallel={"tensor": 2}),
+        llm(accelerator="cpu", parallel={"tensor": 1}),
+    ),
+    Case(
         "more devices than a node",
         "global.llm.parallel.tensor: 16 is more than the 8 devices of one node; set one of 1, 2, 4, 8",
         parallel(tensor=16),

@@ -7,11 +7,13 @@ import random
 import re
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness import notes
+from tests.harness import exec_chart, notes, render
+from tests.harness.container import kubelet, templated
 from tests.unit.models import engine, environment, llm, plan
 
 # --- forms ------------------------------------------------------------------------------------------------------------
@@ -234,33 +236,6 @@ def hostile() -> list[str]:
     return FIXED + ["".join(chance.choices(PIECES, k=chance.randint(1, 8))) for _ in range(400)]
 
 
-def go_template(text: str) -> str:
-    """KServe's templating, of which our quoting uses one action: a raw string that prints two braces."""
-    left = text.replace("{{`{{`}}", "\0")
-    assert "{{" not in left, f"KServe would take {text!r} for a template"
-    return left.replace("\0", "{{")
-
-
-def kubelet(text: str, env: Mapping[str, str]) -> str:
-    """k8s.io/kubernetes/third_party/forked/golang/expansion, line by line."""
-    out, cursor, checkpoint = "", 0, 0
-    while cursor < len(text):
-        if text[cursor] == "$" and cursor + 1 < len(text):
-            out += text[checkpoint:cursor]
-            rest = text[cursor + 1 :]
-            if rest[0] == "$":
-                out, advance = out + "$", 1
-            elif rest[0] == "(" and ")" in rest:
-                name = rest[1 : rest.index(")")]
-                out, advance = out + env.get(name, f"$({name})"), rest.index(")") + 1
-            else:
-                out, advance = out + "$" + rest[0], 1
-            cursor += advance
-            checkpoint = cursor + 1
-        cursor += 1
-    return out + text[checkpoint:]
-
-
 def preset(words: list[str]) -> list[str]:
     """The preset's shell: `bash -c 'eval "… $@"' -- ARGS`, with a program that prints its arguments."""
     script = "eval \"exec printf '%s\\0' \\\n  ${VLLM_ADDITIONAL_ARGS} \\\n  $@\""
@@ -273,7 +248,7 @@ def preset(words: list[str]) -> list[str]:
 
 
 def arrive(rendered: list[str]) -> list[str]:
-    return preset([kubelet(go_template(word), ENVIRONMENT) for word in rendered])
+    return preset([kubelet(templated(word), ENVIRONMENT) for word in rendered])
 
 
 def test_every_word_arrives_byte_for_byte() -> None:
@@ -330,7 +305,7 @@ def test_environment_is_data_for_kserves_templating_too() -> None:
     """The kubelet's `$(NAME)` stays: that is how one variable refers to another in a pod."""
     given = {"A": "{{ .Spec }}", "B": "{{{", "C": "$(POD_IP):1", "D": "quoted 'x' \"y\""}
     found = environment(llm(accelerator="cpu", engine={"env": given}))
-    assert {name: go_template(found[name]) for name in given} == given
+    assert {name: templated(found[name]) for name in given} == given
 
 
 def test_the_plan_shows_words_as_vllm_gets_them() -> None:
@@ -342,3 +317,25 @@ def test_hostile_words_cover_every_stage() -> None:
     given = "\n".join(hostile())
     for pattern in (r"\{\{", r"\}\}", r"\$\(A\)", r"\$\$", "'", '"', "`", ";", r"\\", r"[^\x00-\x7f]", r"\*", "~"):
         assert len(re.findall(pattern, given)) > 5, pattern
+
+
+@pytest.mark.parametrize(
+    ("word", "rendered"),
+    [
+        ("it's a;b\n", "it's a;b\n"),
+        ("", ""),
+        ("$(A) $$ $", "$$(A) $$$$ $$"),
+        ("{{x}}{", "{{`{{`}}x}}{"),
+        ("{{{$", "{{`{{`}}{$$"),
+    ],
+)
+def test_a_word_without_a_shell_passes_two_stages_only(tmp_path: Path, word: str, rendered: str) -> None:
+    service = render(exec_chart.write(tmp_path / "chart"), values={"words": [word]}).one("LLMInferenceService")
+    assert service["spec"]["template"]["containers"][0]["args"] == (rendered,)
+    assert kubelet(templated(rendered), ENVIRONMENT) == word
+
+
+def test_hostile_words_arrive_without_a_shell(tmp_path: Path) -> None:
+    service = render(exec_chart.write(tmp_path / "chart"), values={"words": hostile()}).one("LLMInferenceService")
+    (container,) = service["spec"]["template"]["containers"]
+    assert [kubelet(templated(word), ENVIRONMENT) for word in container["args"]] == hostile()

@@ -314,12 +314,14 @@ CASES = (
     *(
         Case(
             f"character {ord(lost):x} in an {where[:3]}",
-            f"global.llm.engine.{where}: holds a control character that YAML cannot carry "
-            "(U+007F to U+009F, U+FFFE, U+FFFF); remove it",
+            f"global.llm.engine.{where}: holds a control character that cannot arrive "
+            "(U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it",
             llm(engine=overlay(place(tuple(where.split(".")), f"a{lost}b"), {"version": "0.99"})),
             llm(engine=overlay(place(tuple(where.split(".")), f"a{kept}b"), {"version": "0.99"})),
         )
         for lost, kept, where in (
+            ("\0", "\\u0000", "args.flag"),
+            ("\0", "\\u0000", "env.A"),
             ("\x7f", "\x1f", "args.flag"),
             ("\x85", "\xa0", "args.flag"),
             ("\ufffe", "\ufffd", "args.flag"),

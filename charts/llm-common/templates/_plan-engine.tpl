@@ -33,9 +33,6 @@ Parts of the plan: the accelerator, the engine that runs on it, its arguments an
 {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "engine image" "value" (include "llm-common.image" (dict "root" .root "image" $image)) "from" $from) -}}
 {{- end }}
 
-{{/* What YAML cannot carry from Helm to Kubernetes: the pattern of such characters. */}}
-{{- define "llm-common.lostCharacters" -}}[\x{7f}-\x{9f}\x{fffe}\x{ffff}]{{- end }}
-
 {{/* Flags that other values own, with what to set instead. vLLM takes the last of two equal flags, which would be the user's: each
 would win silently over what pods, probes and Services say. Read from KServe's presets and vLLM's parser. Out: YAML map. */}}
 {{- define "llm-common.ownedFlags" -}}
@@ -100,7 +97,6 @@ shutdown-timeout: follows from the pod's grace period; set global.llm.drainSecon
 {{- end -}}
 {{- $owned := include "llm-common.ownedFlags" . | fromYaml -}}
 {{- $secrets := dict "api-key" "VLLM_API_KEY" "hf-token" "HF_TOKEN" -}}
-{{- $lost := include "llm-common.lostCharacters" . -}}
 {{- $words := dict "words" list -}}
 {{- $flags := .flags -}}
 {{- range $flag := keys $args | sortAlpha -}}
@@ -122,8 +118,8 @@ shutdown-timeout: follows from the pod's grace period; set global.llm.drainSecon
   {{- if and (contains "." $flag) (hasKey $derived $base) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is a part of %s, which the plan derives as a whole; set the whole map" $path $flag $base)) -}}
   {{- end -}}
-  {{- if regexMatch $lost (toJson $value) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: holds a control character that YAML cannot carry (U+007F to U+009F, U+FFFE, U+FFFF); remove it" $path $flag)) -}}
+  {{- if include "llm-common.holdsLost" $value -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: holds a control character that cannot arrive (U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it" $path $flag)) -}}
   {{- end -}}
   {{- if and (hasKey $secrets $flag) (not (kindIs "bool" $value)) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: holds a secret in the values; put it into a Secret and set global.llm.engine.env.%s.valueFrom.secretKeyRef" $path $flag (get $secrets $flag))) -}}
@@ -207,7 +203,6 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
 {{- define "llm-common.plan.engineEnvironment" -}}
 {{- $plan := .plan -}}
 {{- $side := .side -}}
-{{- $lost := include "llm-common.lostCharacters" . -}}
 {{- $env := mustMergeOverwrite (dict "VLLM_NO_USAGE_STATS" "1" "USER" "vllm") (deepCopy (.accelerator.env | default dict)) -}}
 {{- if hasPrefix "pvc://" $plan.model.uri -}}{{- $_ := set $env "HF_HUB_OFFLINE" "1" -}}{{- end -}}
 {{- $podIP := dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "status.podIP")) -}}
@@ -232,8 +227,8 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
     {{- if regexMatch "(^|_)(TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)$" $name -}}
       {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.%s: holds a secret in the values; put it into a Secret and set valueFrom.secretKeyRef" $name)) -}}
     {{- end -}}
-    {{- if regexMatch $lost (toString $value) -}}
-      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.%s: holds a control character that YAML cannot carry (U+007F to U+009F, U+FFFE, U+FFFF); remove it" $name)) -}}
+    {{- if include "llm-common.holdsLost" $value -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.%s: holds a control character that cannot arrive (U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it" $name)) -}}
     {{- end -}}
     {{- $list = append $list (dict "name" $name "value" (include "llm-common.templateLiteral" (include "llm-common.scalar" $value))) -}}
   {{- end -}}

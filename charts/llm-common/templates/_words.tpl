@@ -10,19 +10,19 @@ In: the number. Out: text. */}}
 
 {{/* One word that reaches vLLM byte for byte through KServe's preset. It passes, in this order:
 KServe's Go templating (`{{` opens an action), the kubelet (`$$` gives `$`, `$(X)` is expanded, inside quotes too) and the
-preset's `eval` (a shell word). A word that none of them touches stays as it is, for the reader's sake.
+preset's `eval` (a shell word); so the quoting goes on in the opposite order. A word that none of them touches stays as it is, for
+the reader's sake.
 In: text. Out: text. */}}
 {{- define "llm-common.shellWord" -}}
 {{- if regexMatch "^[A-Za-z0-9_./:=@%+,-]+$" . -}}
 {{- . -}}
 {{- else -}}
-{{- $shell := printf "'%s'" (replace "'" `'\''` .) -}}
-{{- $kubelet := replace "$" "$$" $shell -}}
-{{- include "llm-common.templateLiteral" $kubelet -}}
+{{- include "llm-common.execWord" (printf "'%s'" (replace "'" `'\''` .)) -}}
 {{- end -}}
 {{- end }}
 
-{{/* One word of a command without a shell, byte for byte: KServe's Go templating and the kubelet only. In: text. Out: text. */}}
+{{/* One word of an exec-form command (`command: [vllm, serve, …]`, no shell), which passes KServe's Go templating and the kubelet.
+In: text. Out: text. */}}
 {{- define "llm-common.execWord" -}}
 {{- include "llm-common.templateLiteral" (replace "$" "$$" .) -}}
 {{- end }}
@@ -30,6 +30,12 @@ In: text. Out: text. */}}
 {{/* Text that KServe's Go templating leaves as it is. In: text. Out: text. */}}
 {{- define "llm-common.templateLiteral" -}}
 {{- replace "{{" "{{`{{`}}" . -}}
+{{- end }}
+
+{{/* Whether a value holds a character that cannot arrive: what YAML cannot carry from Helm to Kubernetes, and NUL, which no argument
+or variable of a process can hold. In: value. Out: "yes" or nothing. */}}
+{{- define "llm-common.holdsLost" -}}
+{{- if regexMatch `[\x{7f}-\x{9f}\x{fffe}\x{ffff}]|[^\\](\\\\)*\\u0000` (toJson .) -}}yes{{- end -}}
 {{- end }}
 
 {{/* Appends the words of one argument to a list, unquoted.

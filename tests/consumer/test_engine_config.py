@@ -1,0 +1,146 @@
+"""Rendered engine arguments, given to the real vLLM's own configuration check: the combination, not the single flag.
+
+Each values file with a model of the catalogue is rendered, its engines' words are taken from the service as KServe, the kubelet
+and the preset's shell would make them, and vLLM in the engine image's file system makes its configuration of them, with the
+model's config.json made from the catalogue's facts. engine_config.py names what is faked where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hack import flags
+from hack.lab import engine_image
+from hack.shell import run
+from tests.consumer import engine_config
+from tests.consumer.hub_config import hub_config
+from tests.consumer.test_catalogue import EVIDENCE
+from tests.harness import EXAMPLES, SCENARIOS, Scenario, render
+from tests.harness.container import engine_container, run_stub, templated
+from tests.unit.models import catalogue
+
+PLATFORMS = {"": "cpu", "nvidia.com/gpu": "cuda", "amd.com/gpu": "rocm"}
+MODELS = [scenario for scenario in (*SCENARIOS, *EXAMPLES) if scenario.name != "platform"]
+SCRIPT = Path(engine_config.__file__)
+# What LeaderWorkerSet puts before a container's own variables, in a worker.
+GROUP = {"LWS_LEADER_ADDRESS": "leader", "LWS_GROUP_SIZE": "2", "LWS_WORKER_INDEX": "1"}
+# Accepted by the parser, refused by the configuration: beside what deploy-70b renders.
+REFUSED = {
+    "context": (["--max-model-len", "40000"], r"max_model_len \(40000\) is greater than the derived max_model_len"),
+    "scheduler": (
+        ["--max-num-batched-tokens", "128", "--no-enable-chunked-prefill"],
+        r"max_num_batched_tokens \(128\) is smaller than",
+    ),
+    "heads": (["--tensor-parallel-size", "3"], r"attention heads \(64\) must be divisible by tensor parallel size \(3\)"),
+    "experts": (["--enable-expert-parallel"], r"Number of experts in the model must be greater than 0"),
+    "connector": (
+        ["--kv-transfer-config", '{"kv_connector":"NoSuchConnector","kv_role":"kv_both"}'],
+        r"Unsupported connector type: NoSuchConnector",
+    ),
+    "devices": (["--tensor-parallel-size", "16"], r"World size \(16\) is larger than the number of available GPUs \(8\)"),
+}
+
+
+def engines(scenario: Scenario, folder: Path) -> Iterator[tuple[str, list[str], dict[str, str]]]:
+    """Name, words behind `vllm serve MODEL` and vLLM's own variables of each engine that a values file renders."""
+    spec = render("llm-stack", scenario.file, namespace=scenario.namespace).one("LLMInferenceService")["spec"]
+    sides = {"": spec, "prefill-": spec.get("prefill")}
+    for prefix, side in sides.items():
+        for kind in ("template", "worker"):
+            if side and kind in side:
+                name = f"{prefix}{kind}"
+                yield name, *_words(engine_container(side[kind]), side.get("parallelism", {}), folder / name)
+
+
+def _words(container: Mapping[str, Any], parallelism: Mapping[str, int], folder: Path) -> tuple[list[str], dict[str, str]]:
+    # The preset's command: its own words are constants but for the devices, which KServe renders from the service.
+    tensor = f"--tensor-parallel-size {parallelism['tensor']}" if "tensor" in parallelism else ""
+    preset = ["bash", "-c", f'eval "exec vllm serve /mnt/models --port 8000 {tensor} $@"', "--"]
+    command = [templated(word) for word in container["command"]] if "command" in container else preset
+    args = [templated(word) for word in container.get("args", ())]
+    env = [{**entry, "value": templated(entry["value"])} if "value" in entry else entry for entry in container["env"]]
+    group = [{"name": name, "value": value} for name, value in GROUP.items()]
+    words, environment = run_stub({"command": command, "args": args, "env": [*group, *env]}, folder)
+    assert words[:2] == ["serve", "/mnt/models"]
+    own = {entry["name"] for entry in env if entry["name"].startswith("VLLM_") and "valueFrom" not in entry}
+    return words[2:], {name: environment[name] for name in own}
+
+
+def case(scenario: Scenario, name: str, words: list[str], env: dict[str, str]) -> dict[str, Any]:
+    values = yaml.safe_load(scenario.file.read_text())["global"]["llm"]
+    accelerator = catalogue("accelerators")[values["accelerator"]]
+    device = {"memory": int(accelerator.get("memoryBytes", 0)), "count": accelerator.get("devicesPerNode", 1)}
+    return {
+        "id": f"{scenario}::{name}",
+        "platform": PLATFORMS[accelerator["resource"]],
+        "device": device,
+        "config": hub_config(EVIDENCE[values["model"]]),
+        "env": env,
+        "words": words,
+    }
+
+
+def of_the_catalogue(scenario: Scenario) -> bool:
+    return yaml.safe_load(scenario.file.read_text())["global"]["llm"]["model"] in EVIDENCE
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Case to vLLM's answer, of all cases at once: importing vLLM is what takes time."""
+    if os.geteuid() != 0:
+        pytest.skip("the engine image's file system is unpacked and entered with chroot")
+    folder = tmp_path_factory.mktemp("engines")
+    cases = [case(s, *engine) for s in MODELS if of_the_catalogue(s) for engine in engines(s, folder / s.name)]
+    base = next(found for found in cases if found["id"] == "deploy-70b::template")
+    cases += [{**base, "id": name, "words": [*base["words"], *words]} for name, (words, _) in REFUSED.items()]
+    for name, row in EVIDENCE.items():
+        cases.append({**base, "id": name, "words": [], "config": hub_config(row)})
+    with flags.engine_root() as root:
+        shutil.copy(SCRIPT, root / "tmp")
+        command = (
+            "env",
+            *engine_image.CONFIG["Env"],
+            "HOME=/tmp",
+            "VLLM_LOGGING_LEVEL=ERROR",
+            f"/{engine_image.PREFIX}/bin/python",
+        )
+        done = run("chroot", root, *command, f"/tmp/{SCRIPT.name}", stdin=json.dumps(cases), timeout=600)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {asked["id"]: answer for asked, answer in zip(cases, found, strict=True)}
+
+
+@pytest.mark.parametrize("scenario", [scenario for scenario in MODELS if of_the_catalogue(scenario)], ids=str)
+def test_vllm_makes_a_configuration_of_what_is_rendered(answers: dict[str, dict[str, Any]], scenario: Scenario) -> None:
+    own = {name: answer for name, answer in answers.items() if name.startswith(f"{scenario}::")}
+    assert own
+    assert {name: (answer["stage"], answer["error"]) for name, answer in own.items()} == dict.fromkeys(own, ("", ""))
+
+
+def test_vllm_settles_on_the_devices_of_the_plan(answers: dict[str, dict[str, Any]]) -> None:
+    assert (answers["deploy-70b::template"]["tensor"], answers["deploy-70b::template"]["maxModelLen"]) == (8, 32768)
+    assert answers["deploy-70b-fp8::template"]["tensor"] == 4
+
+
+@pytest.mark.parametrize("name", EVIDENCE)
+def test_vllm_reads_a_row_of_the_catalogue(answers: dict[str, dict[str, Any]], name: str) -> None:
+    """Its facts are a model that vLLM knows, with the context that the row says."""
+    answer = answers[name]
+    assert (answer["stage"], answer["error"]) == ("", "")
+    assert answer["maxModelLen"] == EVIDENCE[name]["contextLength"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_combination_that_only_the_configuration_refuses(answers: dict[str, dict[str, Any]], name: str) -> None:
+    """The group can fail: the parser takes these words, and vLLM's configuration does not."""
+    answer = answers[name]
+    assert answer["stage"] == "config", answer
+    assert re.search(REFUSED[name][1], answer["error"]), answer
