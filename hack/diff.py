@@ -2,7 +2,7 @@
 
 The API server and its webhooks decide: each object is sent to them in a dry run, in the way in which the release is applied
 (Helm 4 keeps the way of the install: server-side apply, or a patch of what changed since the last manifest). The tables here only
-say what to do about a refusal, and know the one change that KServe admits and then cannot carry out.
+say what to do about a refusal, and know the changes that KServe admits and then cannot carry out.
 
 Exit status of `hack/run diff`: 0 nothing changes, 1 something changes, 2 a change will be refused, 3 it could not be told.
 """
@@ -52,7 +52,11 @@ IMMUTABLE = (
 SCALES = ("spec.replicas", "spec.scaling", "spec.prefill.replicas", "spec.prefill.scaling")
 ROUTES = ("spec.router", "spec.rolloutStrategy", "spec.prefill.rolloutStrategy")
 # Metadata of a service that KServe copies to its pods (propagateDeploymentMetadata in v0.20.0).
-COPIED = ("prometheus.io", "k8s.v1.cni.cncf.io", "kueue.x-k8s.io", "internal.serving.kserve.io/localmodel")
+COPIED_LABELS = ("kueue.x-k8s.io", "internal.serving.kserve.io/localmodel")
+COPIED_ANNOTATIONS = ("prometheus.io", "k8s.v1.cni.cncf.io", *COPIED_LABELS)
+# Annotations of pods: KServe compares them so that one that is gone is no difference.
+POD_ANNOTATIONS = ("metadata.annotations", "spec.annotations", "spec.prefill.annotations")
+LEAF_BY_LEAF = (*POD_ANNOTATIONS, "metadata.labels", "spec.labels", "spec.prefill.labels")
 
 
 @dataclass
@@ -189,17 +193,20 @@ def _changed(cluster: Cluster, key: str, obj: Object, live: Object, release: Rel
         return
     for path, old, new in differences(_comparable(live), _comparable(after)):
         line = f"{key} {path}: {_value(old)} -> {_value(new)}"
-        if obj["kind"] == SERVICE and path == "spec.prefill" and ABSENT in (old, new) and "worker" not in obj["spec"]:
-            deployment = f"{obj['metadata']['name']}-kserve"
+        if obj["kind"] != SERVICE:
+            report.changes.append(line)
+        elif deployments := stuck(path, live):
             report.refused.append(
-                f"{key} {path}: {'is added' if old is ABSENT else 'is removed'}; the API server admits it, but KServe cannot "
-                "change the role in its Deployment's immutable selector, and the engines stay as they are; upgrade, then "
-                f"kubectl -n {release.namespace} delete deployment {deployment}: it is made anew, engines are away meanwhile"
+                f"{line}; the API server admits it, but it changes the immutable selector of {' and '.join(deployments)}, so "
+                "that KServe fails and the engines stay as they are; upgrade, then "
+                f"kubectl -n {release.namespace} delete deployment {' '.join(deployments)}: made anew, engines are away meanwhile"
             )
-            continue
-        report.changes.append(line)
-        if obj["kind"] == SERVICE and restarts(path):
-            report.restarts.append(path)
+        elif restarts(path):
+            lasting = new is ABSENT and _under(path, *POD_ANNOTATIONS)
+            report.changes.append(f"{line}; KServe takes it from the pods at their next restart only" if lasting else line)
+            report.restarts.extend([] if lasting else [path])
+        else:
+            report.changes.append(line)
 
 
 def _refusal(key: str, obj: Object, live: Object, release: Release, words: str) -> Iterator[str]:
@@ -231,15 +238,29 @@ def _comparable(obj: Object) -> Object:
     return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
 
 
+def stuck(path: str, service: Object) -> list[str]:
+    """Deployments whose immutable selector a change at this path changes: KServe v0.20.0 writes all labels of the pods into it,
+    and updates nothing afterwards (workload_single_node.go). Engines over several nodes have no Deployment."""
+    spec, name = service["spec"], service["metadata"]["name"]
+    copied = any(path.startswith(f"metadata.labels.{prefix}") for prefix in COPIED_LABELS)
+    found = []
+    if "worker" not in spec and (copied or path == "spec.prefill" or _under(path, "spec.labels")):
+        found.append(f"{name}-kserve")
+    if "worker" not in spec.get("prefill", {"worker": None}) and (copied or _under(path, "spec.prefill.labels")):
+        found.append(f"{name}-kserve-prefill")
+    return found
+
+
 def restarts(path: str) -> bool:
     """Whether a change at this path of a service is in the pod template that KServe makes of it."""
     if path.startswith("metadata."):
-        return any(f"{place}{prefix}" in path for place in ("annotations.", "labels.") for prefix in COPIED)
-    return not any(_under(path, prefix) for prefix in (*SCALES, *ROUTES))
+        places = {"metadata.annotations.": COPIED_ANNOTATIONS, "metadata.labels.": COPIED_LABELS}
+        return any(path.startswith(f"{place}{prefix}") for place, prefixes in places.items() for prefix in prefixes)
+    return not _under(path, *SCALES, *ROUTES)
 
 
-def _under(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith((f"{prefix}.", f"{prefix}["))
+def _under(path: str, *prefixes: str) -> bool:
+    return any(path == prefix or path.startswith((f"{prefix}.", f"{prefix}[")) for prefix in prefixes)
 
 
 def _gone(release: Release, wanted: Mapping[str, Object], report: Report) -> None:
@@ -277,7 +298,7 @@ def _engines(release: Release, wanted: Mapping[str, Object], live: Mapping[str, 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
     """(path, old, new) of every leaf that differs; ABSENT where a side has nothing. Items of a list are known by their key field,
     else by what stands around them; texts of several lines differ by line."""
-    if path in ("metadata.annotations", "metadata.labels"):
+    if path in LEAF_BY_LEAF:
         old, new = ({} if side is ABSENT else side for side in (old, new))
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):

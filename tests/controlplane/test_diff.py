@@ -16,7 +16,6 @@ from hack.paths import CHARTS, VALUES
 from hack.shell import CommandFailed
 from tests.controlplane import merged
 from tests.controlplane.conftest import NAMESPACE
-from tests.controlplane.test_helm import WAYS
 from tests.harness import render, thaw
 from tests.harness.components import overlay
 from tests.harness.controlplane import ControlPlane
@@ -59,12 +58,15 @@ def settled(plane: ControlPlane, name: str, before: Any, restart: bool) -> None:
         assert template(plane, name) == before
 
 
-@pytest.fixture(scope="module", params=WAYS, ids=["helm4-server-side", "helm4-client-side", "helm3"])
+# The two ways in which a release is applied: Helm 4's default, and a patch, as of Helm 3 and of a release that came from it.
+WAYS = ("helm", "helm3")
+
+
+@pytest.fixture(scope="module", params=WAYS)
 def release(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """A release, made in each of helm's ways; diff must foretell what Helm 4 makes of it."""
-    program, flags = request.param
-    name = f"diff-{WAYS.index(request.param)}"
-    helm(plane, tmp_path_factory.mktemp("release"), "install", name, {}, *flags, program=program)
+    name = f"diff-{request.param}"
+    helm(plane, tmp_path_factory.mktemp("release"), "install", name, {}, program=request.param)
     template(plane, name)
     yield name
     plane.cluster.helm("uninstall", name, "-n", NAMESPACE)
@@ -73,16 +75,15 @@ def release(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, reque
 NOTE = {"llm-inference-service": {"annotations": {"example.com/owner": "search"}}}
 SCRAPE = {"llm-inference-service": {"annotations": {"prometheus.io/scrape": "true"}}}
 SHORTER = {"global": {"llm": {"engine": {"args": {"max-model-len": 2048}}}}}
-# Values laid over the release's own; a line that must be told; whether engines restart.
+NOTED = {"llm-inference-service": {"podAnnotations": {"example.com/note": "1"}}}
+LATER = "; KServe takes it from the pods at their next restart only"
+# Values laid over the release's own; the line that must be told; whether engines restart; what is told when the change is taken
+# back, and whether engines restart then.
 CHANGES = {
-    "metadata": (NOTE, 'metadata.annotations.example.com/owner: (none) -> "search"', False),
-    "copied-metadata": (SCRAPE, 'metadata.annotations.prometheus.io/scrape: (none) -> "true"', True),
-    "argument": (SHORTER, 'spec.template.containers[main].args[2]: (none) -> "--max-model-len 2048"', True),
-    "pod-label": (
-        {"llm-inference-service": {"podLabels": {"example.com/team": "search"}}},
-        'spec.labels: (none) -> {"example.com/team": "search"}',
-        True,
-    ),
+    "metadata": (NOTE, 'metadata.annotations.example.com/owner: (none) -> "search"', False, "", False),
+    "copied-metadata": (SCRAPE, 'metadata.annotations.prometheus.io/scrape: (none) -> "true"', True, LATER, False),
+    "pod-annotation": (NOTED, 'spec.annotations.example.com/note: (none) -> "1"', True, LATER, False),
+    "argument": (SHORTER, 'spec.template.containers[main].args[2]: (none) -> "--max-model-len 2048"', True, "", True),
 }
 
 
@@ -94,40 +95,37 @@ def test_nothing_changes(plane: ControlPlane, release: str) -> None:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_is_told_and_does_what_was_told(plane: ControlPlane, release: str, tmp_path: Path, change: str) -> None:
-    values, line, restart = CHANGES[change]
-    report = diff.compare(plane.cluster, rendered(release, values), release, NAMESPACE)
-    assert f"LLMInferenceService/{release} {line}" in report.changes
-    assert report.status == diff.CHANGED
-    assert report.engines.startswith("engines: RESTART" if restart else "engines: go on")
-    before = template(plane, release)
-    helm(plane, tmp_path, "upgrade", release, values)
-    settled(plane, release, before, restart)
-    assert diff.compare(plane.cluster, rendered(release, values), release, NAMESPACE).status == diff.UNCHANGED
-    # And back: a field that leaves the values leaves the cluster, in each of helm's ways.
-    assert diff.compare(plane.cluster, rendered(release), release, NAMESPACE).status == diff.CHANGED
-    helm(plane, tmp_path, "upgrade", release, {})
-    until(lambda: template(plane, release) == before, 30, "the change was not taken back")
-    assert diff.compare(plane.cluster, rendered(release), release, NAMESPACE).status == diff.UNCHANGED
+    values, line, restart, back, restart_back = CHANGES[change]
+    path, _, value = line.partition(": (none) -> ")
+    for wanted, told, new in ((values, line, restart), ({}, f"{path}: {value} -> (none){back}", restart_back)):
+        report = diff.compare(plane.cluster, rendered(release, wanted), release, NAMESPACE)
+        assert f"LLMInferenceService/{release} {told}" in report.changes
+        assert report.status == diff.CHANGED
+        assert report.engines.startswith("engines: RESTART" if new else "engines: go on")
+        before = template(plane, release)
+        helm(plane, tmp_path, "upgrade", release, wanted)
+        settled(plane, release, before, new)
+        assert diff.compare(plane.cluster, rendered(release, wanted), release, NAMESPACE).status == diff.UNCHANGED
 
 
 CLAIM: dict[str, Any] = {"size": "1Gi", "storageClassName": "fast", "accessMode": "ReadWriteMany"}
-TOLD = {
-    "size": 'spec.resources.requests.storage: "90Gi" -> "1Gi"; a claim only grows, when it is bound and its storage class has '
-    "allowVolumeExpansion; set global.llm.cache.size to what it is, or global.llm.cache.existingClaim to another claim",
-    "storageClassName": 'spec.storageClassName: "slow" -> "fast"; keep the value; or fill a claim of the other class and set '
+TOLD = (
+    'spec.accessModes[0]: "ReadWriteOnce" -> "ReadWriteMany"; keep the value; or fill a claim of the other mode and set '
     "global.llm.cache.existingClaim",
-    "accessMode": 'spec.accessModes[0]: "ReadWriteOnce" -> "ReadWriteMany"; keep the value; or fill a claim of the other mode '
-    "and set global.llm.cache.existingClaim",
-}
+    'spec.resources.requests.storage: "90Gi" -> "1Gi"; a claim only grows, when it is bound and its storage class has '
+    "allowVolumeExpansion; set global.llm.cache.size to what it is, or global.llm.cache.existingClaim to another claim",
+    'spec.storageClassName: "slow" -> "fast"; keep the value; or fill a claim of the other class and set '
+    "global.llm.cache.existingClaim",
+)
 
 
-@pytest.mark.parametrize("key", CLAIM)
-def test_an_immutable_field_of_the_claim_is_named(plane: ControlPlane, release: str, tmp_path: Path, key: str) -> None:
-    values = {"global": {"llm": {"cache": {key: CLAIM[key]}}}}
+def test_immutable_fields_of_the_claim_are_named(plane: ControlPlane, release: str, tmp_path: Path) -> None:
+    values = {"global": {"llm": {"cache": CLAIM}}}
     size = next(obj for obj in rendered(release) if obj["kind"] == diff.CLAIM)["spec"]["resources"]["requests"]["storage"]
     report = diff.compare(plane.cluster, rendered(release, values), release, NAMESPACE)
-    assert report.refused == [f"PersistentVolumeClaim/{release}-models {TOLD[key].replace('90Gi', size)}"]
+    assert report.refused == [f"PersistentVolumeClaim/{release}-models {line.replace('90Gi', size)}" for line in TOLD]
     assert report.status == diff.REFUSED
+    assert report.engines == "engines: the upgrade fails as it is; without what is refused they go on without a restart"
     with pytest.raises(CommandFailed, match=r"spec: Forbidden: spec is immutable after creation"):
         helm(plane, tmp_path, "upgrade", release, values)
     plane.cluster.helm("rollback", release, "-n", NAMESPACE)
@@ -259,32 +257,76 @@ def test_more_ranks_on_as_many_nodes_are_a_restart(plane: ControlPlane) -> None:
     plane.cluster.kubectl("delete", SERVICE, "size-same", "-n", NAMESPACE, "--timeout=40s")
 
 
-@pytest.mark.parametrize("added", [True, False], ids=["added", "removed"])
-def test_prefill_added_or_removed_is_admitted_and_stuck(plane: ControlPlane, added: bool) -> None:
+SPLIT = {"router": ROUTER, "prefill": {"template": ENGINE}}
+# What the API server does not know: before, after, the change as it is told, and the Deployments that must be made anew.
+STUCK: dict[str, tuple[dict[str, Any], dict[str, Any], str, list[str]]] = {
+    "prefill-added": ({"router": ROUTER}, SPLIT, 'spec.prefill: (none) -> {"template": ', ["kserve"]),
+    "prefill-removed": (SPLIT, {"router": ROUTER}, 'spec.prefill: {"template": ', ["kserve"]),
+    "label-added": ({}, {"labels": {"example.com/team": "a"}}, 'spec.labels.example.com/team: (none) -> "a"', ["kserve"]),
+    "label-changed": (
+        {"labels": {"example.com/team": "a"}},
+        {"labels": {"example.com/team": "b"}},
+        'spec.labels.example.com/team: "a" -> "b"',
+        ["kserve"],
+    ),
+    "prefill-label": (
+        SPLIT,
+        {**SPLIT, "prefill": {"template": ENGINE, "labels": {"example.com/team": "a"}}},
+        'spec.prefill.labels.example.com/team: (none) -> "a"',
+        ["kserve-prefill"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STUCK)
+def test_what_is_admitted_and_stuck(plane: ControlPlane, case: str) -> None:
     """The rule that the API server does not know, and the way out that the message names."""
-    name = f"pd-{'added' if added else 'removed'}"
-    alone, split = service(name, router=ROUTER), service(name, router=ROUTER, prefill={"template": ENGINE})
-    before, after = (alone, split) if added else (split, alone)
-    report = compared(plane, before, after)
-    assert report.refused == [
-        f"LLMInferenceService/{name} spec.prefill: is {'added' if added else 'removed'}; the API server admits it, but KServe "
-        "cannot change the role in its Deployment's immutable selector, and the engines stay as they are; upgrade, then "
-        f"kubectl -n {NAMESPACE} delete deployment {name}-kserve: it is made anew, engines are away meanwhile"
-    ]
-    old = template(plane, name)
-    plane.cluster.apply([after], manager=diff.MANAGER)
+    before, after, told, suffixes = STUCK[case]
+    name = f"stuck-{case}"
+    deployments = [f"{name}-{suffix}" for suffix in suffixes]
+    report = compared(plane, service(name, **before), service(name, **after))
+    (line,) = report.refused
+    assert line.startswith(f"LLMInferenceService/{name} {told}")
+    assert line.endswith(
+        f"; the API server admits it, but it changes the immutable selector of {' and '.join(deployments)}, so that KServe fails "
+        f"and the engines stay as they are; upgrade, then kubectl -n {NAMESPACE} delete deployment {' '.join(deployments)}: made "
+        "anew, engines are away meanwhile"
+    )
+    old = selector(plane, deployments[0])
+    plane.cluster.apply([service(name, **after)], manager=diff.MANAGER)
     until(
         lambda: "spec.selector: Invalid value" in (_condition(name, plane) or {}).get("message", ""),
         30,
         "KServe took the change: the rule is out of date",
     )
-    assert template(plane, name) == old
-    plane.cluster.kubectl("delete", "deployment", f"{name}-kserve", "-n", NAMESPACE)
-    role = "decode" if added else "both"
-    until(
-        lambda: template(plane, name)["metadata"]["labels"]["llm-d.ai/role"] == role, 60, f"the Deployment is not of role {role}"
-    )
+    assert selector(plane, deployments[0]) == old
+    plane.cluster.kubectl("delete", "deployment", *deployments, "-n", NAMESPACE)
+    until(lambda: selector(plane, deployments[0]) not in (None, old), 60, f"{deployments[0]} is not made anew")
+    until(lambda: "Invalid value" not in (_condition(name, plane) or {}).get("message", ""), 60, f"{name} is stuck all the same")
     plane.cluster.kubectl("delete", SERVICE, name, "-n", NAMESPACE, "--timeout=40s")
+
+
+def selector(plane: ControlPlane, deployment: str) -> Any:
+    there = plane.cluster.get("deployment", deployment, "-n", NAMESPACE)
+    return there and there["spec"]["selector"]
+
+
+def test_a_label_of_engines_over_several_nodes_is_a_restart(plane: ControlPlane) -> None:
+    """A LeaderWorkerSet has no selector."""
+    nodes = {"parallelism": {"data": 2, "dataLocal": 1}, **WORKER}
+    before, after = service("label-nodes", **nodes), service("label-nodes", labels={"example.com/team": "a"}, **nodes)
+    report = compared(plane, before, after)
+    assert report.refused == []
+    assert report.engines == "engines: RESTART, because of spec.labels.example.com/team"
+    plane.cluster.apply([after], manager=diff.MANAGER)
+
+    def labelled() -> bool:
+        group = plane.cluster.get("leaderworkerset", "label-nodes-kserve-mn", "-n", NAMESPACE) or {}
+        labels = group["spec"]["leaderWorkerTemplate"]["workerTemplate"]["metadata"]["labels"]
+        return bool(labels.get("example.com/team") == "a")
+
+    until(labelled, 30, "the label did not reach the workers")
+    plane.cluster.kubectl("delete", SERVICE, "label-nodes", "-n", NAMESPACE, "--timeout=40s")
 
 
 def test_a_route_touches_no_engine(plane: ControlPlane) -> None:

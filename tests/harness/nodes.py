@@ -70,11 +70,12 @@ def start(plane: ControlPlane) -> None:
         *("--secure-port", str(free_port()), "--bind-address", "127.0.0.1", "--cert-dir", plane.folder / "scheduler"),
     )
     stages = gobuild.module_dir("kwok") / "kustomize" / "stage"
-    options = {"manageAllNodes": True, "enableCRDs": [], "nodeLeaseDurationSeconds": 0, "podPlayStageParallelism": 16}
+    # Options that a file leaves out are zero, not kwok's defaults.
+    options = {"manageAllNodes": True, "cidr": "10.0.0.0/8", "nodePlayStageParallelism": 4, "podPlayStageParallelism": 16}
     configuration = {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
         "kind": "KwokConfiguration",
-        "options": {**options, "manageNodesWithAnnotationSelector": ""},
+        "options": options,
     }
     config = plane.folder / "kwok.yaml"
     config.write_text("\n---\n".join([yaml.safe_dump(configuration), *((stages / name).read_text() for name in STAGES)]))
@@ -85,17 +86,21 @@ def start(plane: ControlPlane) -> None:
     )
 
 
-def add(plane: ControlPlane, nodes: list[Node]) -> None:
-    """Nodes, ready and with what they can allocate."""
+def create(plane: ControlPlane, nodes: list[Node]) -> None:
+    """Nodes with what they can allocate. Without kwok nobody says that they are ready."""
     plane.cluster.apply([node.manifest() for node in nodes])
     for node in nodes:
         status = yaml.safe_dump(node.status())
         plane.cluster.kubectl("patch", "node", node.name, "--subresource=status", "--type=merge", "-p", status)
-    until(lambda: all(_ready(plane, node.name) for node in nodes), 30, "kwok did not make the nodes ready")
-    # The API server adds this taint to a new node, and the controller that would take it away does not run here.
-    for node in nodes:
+        # The API server adds a taint to a new node, and the controller that would take it away does not run here.
         taints = yaml.safe_dump({"spec": {"taints": node.manifest()["spec"]["taints"]}})
         plane.cluster.kubectl("patch", "node", node.name, "--type=merge", "-p", taints)
+
+
+def add(plane: ControlPlane, nodes: list[Node]) -> None:
+    """Nodes that are ready."""
+    create(plane, nodes)
+    until(lambda: all(_ready(plane, node.name) for node in nodes), 30, f"kwok did not make the nodes ready:\n{plane.log('kwok')}")
 
 
 def _ready(plane: ControlPlane, name: str) -> bool:
