@@ -300,7 +300,7 @@ def _nodes(cluster: Cluster, release: list[Object], _namespace: str, found: Find
         for node in nodes
     }
     messages = []
-    forms = [pods for service in _services(release) for pods in pods_of(service)]
+    forms = [pods for service in _services(release) for pods in pods_of(service) if pods.count]
     # The largest first, as each is put onto the first node with room: what fits so fits.
     for pods in sorted(forms, key=lambda pods: max(_devices(pods).values(), default=Decimal(0)), reverse=True):
         matching = [node for node in nodes if not _unfit(node, pods.spec)]

@@ -126,9 +126,39 @@ def test_immutable_fields_of_the_claim_are_named(plane: ControlPlane, release: s
     assert report.refused == [f"PersistentVolumeClaim/{release}-models {line.replace('90Gi', size)}" for line in TOLD]
     assert report.status == diff.REFUSED
     assert report.engines == "engines: the upgrade fails as it is; without what is refused they go on without a restart"
-    with pytest.raises(CommandFailed, match=r"spec: Forbidden: spec is immutable after creation"):
+    with pytest.raises(CommandFailed) as refused:
         helm(plane, tmp_path, "upgrade", release, values)
+    assert "spec: Forbidden: spec is immutable after creation" in refused.value.output
     plane.cluster.helm("rollback", release, "-n", NAMESPACE)
+
+
+def test_a_bound_claim_grows_and_never_shrinks(plane: ControlPlane) -> None:
+    """With a class that allows it; UPGRADING.md: a rollback over a growth is a shrink."""
+    metadata = {"name": "grows", "namespace": NAMESPACE}
+    expanding = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "expanding"},
+        "provisioner": "example.com/shared",
+        "allowVolumeExpansion": True,
+    }
+
+    def claim(size: str) -> Object:
+        spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "expanding", "resources": {"requests": {"storage": size}}}
+        return {"apiVersion": "v1", "kind": diff.CLAIM, "metadata": metadata, "spec": spec}
+
+    plane.cluster.apply([expanding, claim("2Gi")], manager=diff.MANAGER)
+    status = '{"status": {"phase": "Bound", "capacity": {"storage": "2Gi"}, "accessModes": ["ReadWriteOnce"]}}'
+    plane.cluster.kubectl("patch", "pvc", "grows", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", status)
+    more, less = (diff.compare(plane.cluster, [claim(size)], "grows", NAMESPACE) for size in ("3Gi", "1Gi"))
+    told = "PersistentVolumeClaim/grows spec.resources.requests.storage"
+    assert more.refused == []
+    assert f'{told}: "2Gi" -> "3Gi"' in more.changes
+    (line,) = less.refused
+    assert line.startswith(f'{told}: "2Gi" -> "1Gi"; a claim only grows')
+    plane.cluster.apply([claim("3Gi")], manager=diff.MANAGER)
+    with pytest.raises(CommandFailed, match="can not be less than"):
+        plane.cluster.apply([claim("1Gi")], manager=diff.MANAGER)
 
 
 def test_another_name_is_a_new_service(plane: ControlPlane, release: str) -> None:
