@@ -22,6 +22,11 @@ In: text. Out: text. */}}
 {{- end -}}
 {{- end }}
 
+{{/* One word of a command without a shell, byte for byte: KServe's Go templating and the kubelet only. In: text. Out: text. */}}
+{{- define "llm-common.execWord" -}}
+{{- include "llm-common.templateLiteral" (replace "$" "$$" .) -}}
+{{- end }}
+
 {{/* Text that KServe's Go templating leaves as it is. In: text. Out: text. */}}
 {{- define "llm-common.templateLiteral" -}}
 {{- replace "{{" "{{`{{`}}" . -}}
