@@ -282,7 +282,8 @@ def pods_of(service: Object) -> Iterator[Pods]:
 
 def _pods(title: str, count: int, spec: Object) -> Pods:
     requests: dict[str, Decimal] = {}
-    for container in spec.get("containers", []):
+    sidecars = [container for container in spec.get("initContainers", []) if container.get("restartPolicy") == "Always"]
+    for container in (*spec.get("containers", []), *sidecars):
         resources = container.get("resources") or {}
         for resource, amount in {**(resources.get("limits") or {}), **(resources.get("requests") or {})}.items():
             requests[resource] = requests.get(resource, Decimal(0)) + _number(amount)

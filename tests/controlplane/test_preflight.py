@@ -13,6 +13,7 @@ import yaml
 from hack import kserve, preflight
 from hack.kube import Cluster, Object
 from hack.paths import VALUES
+from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
 from tests.controlplane.conftest import NAMESPACE
 from tests.harness import nodes
 from tests.harness.controlplane import ControlPlane, namespace, running
@@ -187,12 +188,7 @@ def test_a_tenant_is_told_what_was_not_looked_at(plane: ControlPlane) -> None:
 # --- names and routes -------------------------------------------------------------------------------------------------
 
 ROUTER = {"route": {}, "gateway": {"refs": [{"name": "mine"}]}}
-GATEWAY = {
-    "apiVersion": "gateway.networking.k8s.io/v1",
-    "kind": "Gateway",
-    "metadata": {"name": "mine", "namespace": NAMESPACE},
-    "spec": {"gatewayClassName": "any", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
-}
+GATEWAY = {**DEFAULT_GATEWAY, "metadata": {"name": "mine", "namespace": NAMESPACE}}
 TAKEN = "served name {}: LLMInferenceService first in namespace llm has it too"
 TODO = "set another servedName (global.llm.models), remove the other service, or install into another namespace"
 
@@ -230,18 +226,21 @@ def test_members_of_a_routing_group_share_a_name(ready: ControlPlane) -> None:
 
 
 def test_a_gateway_that_does_not_exist(ready: ControlPlane) -> None:
-    assert problems(ready, service(router=ROUTER)) == [
+    named_gateway, default = service(router=ROUTER), service(router={"route": {}, "gateway": {}})
+    assert problems(ready, named_gateway) == [
         "gateway llm/mine: does not exist, so the service gets no route; global.llm.router names it: create it"
     ]
-    default = {**GATEWAY, "metadata": {"name": "kserve-ingress-gateway", "namespace": kserve.NAMESPACE}}
-    ready.cluster.kubectl("delete", preflight.GATEWAYS, "kserve-ingress-gateway", "-n", "kserve", "--ignore-not-found")
-    assert problems(ready, service(router={"route": {}, "gateway": {}})) == [
-        "gateway kserve/kserve-ingress-gateway: does not exist, so the service gets no route; ConfigMap "
-        "kserve/inferenceservice-config names it (kserve-controller.configuration.gateway): create it"
-    ]
-    with there(ready.cluster, GATEWAY, default):
-        assert problems(ready, service(router=ROUTER)) == []
-        assert problems(ready, service(router={"route": {}, "gateway": {}})) == []
+    assert problems(ready, default) == []
+    with there(ready.cluster, GATEWAY):
+        assert problems(ready, named_gateway) == []
+    ready.cluster.kubectl("delete", preflight.GATEWAYS, DEFAULT_GATEWAY["metadata"]["name"], "-n", kserve.NAMESPACE)
+    try:
+        assert problems(ready, default) == [
+            "gateway kserve/kserve-ingress-gateway: does not exist, so the service gets no route; ConfigMap "
+            "kserve/inferenceservice-config names it (kserve-controller.configuration.gateway): create it"
+        ]
+    finally:
+        ready.cluster.apply([DEFAULT_GATEWAY])
 
 
 # --- storage ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import yaml
 
 from hack import kserve, preflight, scale
 from hack.kube import Object, until
+from tests.controlplane.conftest import GATEWAY
 from tests.harness import Scenario, nodes, render, thaw
 from tests.harness.controlplane import ControlPlane, namespace
 from tests.harness.scenarios import SCENARIOS
@@ -44,6 +45,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     with scale.fleet(tmp_path_factory.mktemp("fleet"), RELEASES) as plane:
         nodes.add(plane, [nodes.Node("plain"), *(machine(name, number) for name in MACHINES for number in (1, 2))])
         namespace(plane, NAMESPACE)
+        plane.cluster.apply([GATEWAY])
         yield plane
 
 

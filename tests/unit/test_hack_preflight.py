@@ -66,11 +66,14 @@ def test_pods_of_a_service(case: str) -> None:
 
 
 def test_requests_of_a_pod() -> None:
-    """What the scheduler counts: requests, or limits where there is no request, of all containers together."""
+    """What the scheduler counts: requests, or limits where there is no request, of all that runs together."""
     main = {"name": "main", "resources": {"limits": {"cpu": "2", "nvidia.com/gpu": "4"}, "requests": {"cpu": "500m"}}}
     sidecar = {"name": "sidecar", "resources": {"requests": {"cpu": 1, "memory": "1Gi"}}}
-    (pods,) = preflight.pods_of({"spec": {"template": {"containers": [main, sidecar, {"name": "bare"}]}}})
-    assert pods.requests == {"cpu": Decimal("1.5"), "nvidia.com/gpu": Decimal(4), "memory": Decimal(2**30)}
+    download = {"name": "download", "resources": {"requests": {"cpu": "8"}}}
+    router = {"name": "router", "restartPolicy": "Always", "resources": {"requests": {"cpu": "250m"}}}
+    template = {"initContainers": [download, router], "containers": [main, sidecar, {"name": "bare"}]}
+    (pods,) = preflight.pods_of({"spec": {"template": template}})
+    assert pods.requests == {"cpu": Decimal("1.75"), "nvidia.com/gpu": Decimal(4), "memory": Decimal(2**30)}
 
 
 def test_names_of_a_service() -> None:
