@@ -2,7 +2,8 @@
 
 The API server and its webhooks decide: each object is sent to them in a dry run, in the way in which the release is applied
 (Helm 4 keeps the way of the install: server-side apply, or a patch of what changed since the last manifest). The tables here only
-say what to do about a refusal, and know the changes that KServe admits and then cannot carry out.
+say what to do about a refusal, and know the changes that KServe admits and then cannot carry out. A restart is foretold by the
+service's own fields: a field that is new and says what KServe's preset says already is called one, and is none.
 
 Exit status of `hack/run diff`: 0 nothing changes, 1 something changes, 2 a change will be refused, 3 it could not be told.
 """

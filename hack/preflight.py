@@ -186,7 +186,7 @@ def _gateway(cluster: Cluster, release: list[Object], namespace: str, found: Fin
         return
     for router in routers:
         named = [
-            (ref.get("namespace") or namespace, ref["name"], "global.llm.router names it")
+            (ref.get("namespace") or namespace, ref["name"], "spec.router.gateway.refs names it")
             for ref in (router.get("gateway") or {}).get("refs") or []
         ]
         for where, name, why in named or _default_gateway(cluster):

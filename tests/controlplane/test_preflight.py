@@ -228,7 +228,7 @@ def test_members_of_a_routing_group_share_a_name(ready: ControlPlane) -> None:
 def test_a_gateway_that_does_not_exist(ready: ControlPlane) -> None:
     named_gateway, default = service(router=ROUTER), service(router={"route": {}, "gateway": {}})
     assert problems(ready, named_gateway) == [
-        "gateway llm/mine: does not exist, so the service gets no route; global.llm.router names it: create it"
+        "gateway llm/mine: does not exist, so the service gets no route; spec.router.gateway.refs names it: create it"
     ]
     assert problems(ready, default) == []
     with there(ready.cluster, GATEWAY):
