@@ -11,6 +11,13 @@ from tests.harness import render
 from tests.harness.controlplane import ControlPlane, install_kserve, namespace, running
 
 NAMESPACE = "llm"
+# Routes refer to it; KServe refuses to make them without.
+GATEWAY = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {"name": "kserve-ingress-gateway", "namespace": kserve.NAMESPACE},
+    "spec": {"gatewayClassName": "any", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
+}
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +31,5 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         )
         install_kserve(plane, chart.objects)
         namespace(plane, NAMESPACE)
+        plane.cluster.apply([GATEWAY])
         yield plane

@@ -23,27 +23,49 @@ FILES = {
     if scenario.name in REVIEWED_EXAMPLES or (scenario in SCENARIOS and scenario.name != "platform")
 }
 NAMES = list(FILES)
-KINDS = "deployments,services,secrets,serviceaccounts,roles,rolebindings"
+KINDS = (
+    "deployments,leaderworkersets,services,secrets,serviceaccounts,roles,rolebindings,"
+    "httproutes,inferencepools.inference.networking.k8s.io"
+)
 SERVER_FIELDS = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 Object = dict[str, Any]
 
 
 def create(plane: ControlPlane, objects: list[Object], namespace: str, name: str) -> Object:
-    """Create a release's objects and wait for the engine's Deployment; returns it as the API server has it."""
+    """Create a release's objects and wait for the engine's Deployment or LeaderWorkerSet; returns it as the API server has it."""
     plane.cluster.apply(objects)
-    return wait_deployment(plane, namespace, name)
+    service = next(obj for obj in objects if obj["kind"] == "LLMInferenceService")
+    return wait_workloads(plane, service, namespace, name)[0]
 
 
-def wait_deployment(plane: ControlPlane, namespace: str, name: str, timeout: float = 30) -> Object:
-    """The engine's Deployment once KServe has made it; the service's conditions and the controller's log if it does not."""
+def wait_deployment(plane: ControlPlane, namespace: str, name: str) -> Object:
+    """The Deployment of an engine on one node."""
+    return wait_workloads(plane, {"spec": {}}, namespace, name)[0]
+
+
+def children_of(service: Object, name: str) -> list[tuple[str, str]]:
+    """Kind and name of what KServe makes of a service: the engine first, then prefill, the Service, endpoint picker and route."""
+    found = []
+    for side, suffix in ((service["spec"], ""), (service["spec"].get("prefill"), "-prefill")):
+        if side:
+            group = "worker" in side
+            found.append(("leaderworkerset" if group else "deployment", f"{name}-kserve{'-mn' if group else ''}{suffix}"))
+    found.append(("service", f"{name}-kserve-workload-svc"))
+    if "router" in service["spec"]:
+        found += [("deployment", f"{name}-kserve-router-scheduler"), ("httproute", f"{name}-kserve-route")]
+    return found
+
+
+def wait_workloads(plane: ControlPlane, service: Object, namespace: str, name: str, timeout: float = 30) -> list[Object]:
+    """What `children_of` names once KServe has made it; the service's conditions and the controller's log if it does not."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
-        found = plane.cluster.get("deployment", f"{name}-kserve", "-n", namespace)
-        if found:
-            return found
+        found = [plane.cluster.get(kind, child, "-n", namespace) for kind, child in children_of(service, name)]
+        if all(found):
+            return [obj for obj in found if obj]
         time.sleep(0.2)
-    service = plane.cluster.get("llminferenceservice", name, "-n", namespace) or {}
-    raise AssertionError(f"no Deployment: {service.get('status')}\n{plane.log('llmisvc-controller')[-2000:]}")
+    status = (plane.cluster.get("llminferenceservice", name, "-n", namespace) or {}).get("status")
+    raise AssertionError(f"no {children_of(service, name)}: {status}\n{plane.log('llmisvc-controller')[-2000:]}")
 
 
 def children(plane: ControlPlane, scenario: str, namespace: str) -> dict[str, str]:
@@ -72,12 +94,20 @@ def _reviewable(obj: Object) -> Object:
     if obj["kind"] == "Service":
         for field in ("clusterIP", "clusterIPs"):
             obj["spec"].pop(field, None)
-    for container in obj.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
-        container["command"] = [
-            word if "\n" not in word else f"<preset script, sha256 {hashlib.sha256(word.encode()).hexdigest()[:16]}>"
-            for word in container.get("command", [])
-        ]
+    for template in pod_templates(obj):
+        for container in template["spec"]["containers"]:
+            container["command"] = [
+                word if "\n" not in word else f"<preset script, sha256 {hashlib.sha256(word.encode()).hexdigest()[:16]}>"
+                for word in container.get("command", [])
+            ]
     return obj
+
+
+def pod_templates(obj: Object) -> list[Object]:
+    """The pod templates of a Deployment or of a LeaderWorkerSet (leader, worker); none of another object."""
+    spec = obj.get("spec", {})
+    group = spec.get("leaderWorkerTemplate", {})
+    return [found for found in (spec.get("template"), group.get("leaderTemplate"), group.get("workerTemplate")) if found]
 
 
 def compare(folder: Path, found: dict[str, str]) -> None:

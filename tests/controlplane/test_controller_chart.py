@@ -55,19 +55,13 @@ def test_the_chart_role_suffices(plane: ControlPlane, mode: str) -> None:
 
     The reduced role is the chart's own; modes that the charts do not render yet are asked for by hand.
     """
-    gateway = {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": "kserve-ingress-gateway", "namespace": kserve.NAMESPACE},
-        "spec": {"gatewayClassName": "any", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]},
-    }
     service = {
         "apiVersion": "serving.kserve.io/v1alpha2",
         "kind": "LLMInferenceService",
         "metadata": {"name": mode, "namespace": NAMESPACE},
         "spec": {"model": {"uri": "pvc://weights/model", "name": "model"}, **MODES[mode]},
     }
-    plane.cluster.apply([gateway, service])
+    plane.cluster.apply([service])
     children = [child.format(mode) for child in CHILDREN[mode]]
     until(lambda: all(plane.cluster.get(child, "-n", NAMESPACE) for child in children), 40, f"{children} were not all made")
     service["spec"]["annotations"] = {"example.com/touched": "yes"}

@@ -30,7 +30,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", merged.NAMES)
 def test_children_are_as_reviewed(plane: ControlPlane, name: str) -> None:
     found = merged.children(plane, name, NAMESPACE)
-    assert any(file.startswith("deployment-") for file in found)
+    assert any(file.startswith(("deployment-", "leaderworkerset-")) for file in found)
     merged.compare(merged.GOLDENS / name, found)
 
 

@@ -1,18 +1,50 @@
 {{/*
 What each KServe minor version can do, one row a version. Templates and validation read it; tests/consumer checks each row
-against that version's own resource definitions and presets.
+against that version's own resource definitions and presets, as far as `proof` says.
 
-tensorRendered              `parallelism.tensor` reaches the engine's command; before, it is accepted and ignored
+proof                       `ran` with that version's controller, `definitions`: its resource definitions and presets were read,
+                            `documented`: read from release notes and source of a later commit
 apiVersion                  of LLMInferenceService that we render
+tensorRendered              `parallelism.tensor` reaches the engine's command; before, it is accepted and ignored
 storageInitializerOverride  `template.initContainers[storage-initializer]` is merged into KServe's init container
+workerCommandBelow          vLLM from this version on does not start with the command of KServe's multi-node presets
+                            (`--data-parallel-start-rank 0` on the leader): we always render our own there
+rolloutStrategy             `rolloutStrategy` is a field: a rollout without a spare device
+kedaScaling                 `scaling.keda` is a field
+images                      that the presets name and a mirror must hold
 */}}
 {{- define "llm-common.capabilities" -}}
 "0.19":
+  proof: definitions
   apiVersion: serving.kserve.io/v1alpha2
   tensorRendered: false
   storageInitializerOverride: false
+  workerCommandBelow: "0.28"
+  rolloutStrategy: false
+  kedaScaling: false
+  images:
+    routingSidecar: ghcr.io/llm-d/llm-d-routing-sidecar:v0.7.1
+    endpointPicker: ghcr.io/llm-d/llm-d-inference-scheduler:v0.7.1
 "0.20":
+  proof: ran
   apiVersion: serving.kserve.io/v1alpha2
   tensorRendered: true
   storageInitializerOverride: true
+  workerCommandBelow: "0.28"
+  rolloutStrategy: false
+  kedaScaling: false
+  images:
+    routingSidecar: ghcr.io/llm-d/llm-d-router-disagg-sidecar:v0.9.0
+    endpointPicker: ghcr.io/llm-d/llm-d-router-endpoint-picker:v0.9.0
+"0.21":
+  proof: documented
+  apiVersion: serving.kserve.io/v1alpha2
+  tensorRendered: true
+  storageInitializerOverride: true
+  workerCommandBelow: "0.28"
+  rolloutStrategy: true
+  kedaScaling: true
+  images:
+    routingSidecar: ghcr.io/llm-d/llm-d-router-disagg-sidecar:v0.10.0
+    endpointPicker: ghcr.io/llm-d/llm-d-router-endpoint-picker:v0.10.0
 {{- end }}

@@ -7,8 +7,37 @@ models: {}
 accelerator: ''
 accelerators: {}
 replicas: 1
+drainSeconds: 40
 parallel:
   tensor: 0
+  data: 1
+  expert: false
+  nodes: 1
+  devices: 0
+  profile: ''
+prefill:
+  enabled: false
+  replicas: 1
+  parallel:
+    tensor: 0
+    data: 1
+    expert: false
+    nodes: 1
+    devices: 0
+    profile: ''
+  args: {}
+  resources: {}
+router:
+  enabled: false
+adapters: {}
+kvCacheOffloading:
+  cpu: ''
+  evictionPolicy: lru
+  disk: ''
+  existingClaim: ''
+rdma:
+  resource: ''
+  count: 0
 engine:
   image:
     registry: ''
@@ -29,6 +58,7 @@ cache:
 overrides:
   resources: {}
   startupSeconds: 0
+  sharedMemory: ''
   nodeSelector: {}
   tolerations: []
 {{- end }}

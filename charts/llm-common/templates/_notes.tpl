@@ -6,7 +6,14 @@ The plan of {{ $plan.name }} (also in ConfigMap {{ $plan.children.planConfigMap 
 {{ include "llm-common.planText" $plan }}
 
 Next:
-  kubectl -n {{ $root.Release.Namespace }} rollout status deployment/{{ $plan.children.deployment }} --timeout={{ mul $plan.startup.periodSeconds $plan.startup.failureThreshold }}s
+{{- range $plan.workloads }}
+  {{- $timeout := mul .startup.periodSeconds .startup.failureThreshold }}
+  {{- if eq .kind "Deployment" }}
+  kubectl -n {{ $root.Release.Namespace }} rollout status deployment/{{ .child }} --timeout={{ $timeout }}s
+  {{- else }}
+  kubectl -n {{ $root.Release.Namespace }} wait leaderworkerset/{{ .child }} --for=condition=Available --timeout={{ $timeout }}s
+  {{- end }}
+{{- end }}
   helm test -n {{ $root.Release.Namespace }} {{ $root.Release.Name }} --logs
   kubectl -n {{ $root.Release.Namespace }} port-forward service/{{ $plan.children.service }} {{ $plan.port }}:{{ $plan.port }}
 {{- end }}

@@ -1,5 +1,5 @@
 {{/*
-Parts of the plan: the accelerator, the engine that runs on it, and the engine's pod.
+Parts of the plan: the accelerator, the engine that runs on it, its arguments and environment.
 */}}
 
 {{- define "llm-common.plan.accelerator" -}}
@@ -12,20 +12,9 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
 {{- $_ := set $plan "engine" dict -}}
 {{- include "llm-common.plan.engineImage" . -}}
 {{- include "llm-common.plan.engineVersion" . -}}
-{{- include "llm-common.plan.engineArguments" . -}}
-{{- include "llm-common.plan.engineEnvironment" . -}}
 {{- if regexMatch "hf_[A-Za-z0-9]{20,}" (toJson .given) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm: holds what looks like a Hugging Face token; put it into a Secret and set global.llm.engine.env.HF_TOKEN.valueFrom.secretKeyRef") -}}
 {{- end -}}
-{{- /* KServe's storage initializer, not the engine, talks to the hub */ -}}
-{{- $initializer := list -}}
-{{- range $plan.engine.env -}}{{- if regexMatch "^(HF_|(HTTP|HTTPS|NO)_PROXY$)" .name -}}{{- $initializer = append $initializer . -}}{{- end -}}{{- end -}}
-{{- $downloads := and $plan.model.uri (not (hasPrefix "pvc://" $plan.model.uri)) -}}
-{{- $override := $plan.capabilities.storageInitializerOverride | default false -}}
-{{- if and $downloads $plan.capabilities (not $override) -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "KServe %s overwrites what a service says about its storage initializer, which downloads %s: restricted Pod Security refuses the pod, and a token must come by the service account's secrets; set global.llm.cache, or run KServe 0.20" $plan.kserveVersion $plan.model.uri)) -}}
-{{- end -}}
-{{- $_ := set $plan "storageInitializer" (dict "render" (and $downloads $override) "env" $initializer) -}}
 {{- end }}
 
 {{- define "llm-common.plan.engineImage" -}}
@@ -44,56 +33,150 @@ Parts of the plan: the accelerator, the engine that runs on it, and the engine's
 {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "engine image" "value" (include "llm-common.image" (dict "root" .root "image" $image)) "from" $from) -}}
 {{- end }}
 
+{{/* Flags that other values own, with what to set instead. Out: YAML map. */}}
+{{- define "llm-common.ownedFlags" -}}
+model: would name other weights than those that are mounted; set global.llm.model
+port: is what KServe's Service and probes ask; remove it
+host: is where KServe's probes ask; remove it
+tensor-parallel-size: would disagree with the devices of the pod; set global.llm.parallel.tensor
+pipeline-parallel-size: has no preset in any KServe, so that the devices would idle; set global.llm.parallel.tensor, data or nodes
+data-parallel-size: would disagree with the devices of the pod; set global.llm.parallel.data
+data-parallel-size-local: follows from the layout; set global.llm.parallel.data and nodes
+data-parallel-rank: follows from the layout; set global.llm.parallel.data and nodes
+data-parallel-start-rank: follows from the layout; set global.llm.parallel.data and nodes
+data-parallel-address: follows from the layout; set global.llm.parallel.data and nodes
+data-parallel-rpc-port: follows from the layout; set global.llm.parallel.data and nodes
+data-parallel-external-lb: would serve one rank only behind the Service; set global.llm.replicas
+data-parallel-hybrid-lb: would serve one node only behind the Service; set global.llm.replicas
+enable-expert-parallel: would disagree with the fit; set global.llm.parallel.expert
+nnodes: follows from the layout; set global.llm.parallel.nodes
+node-rank: follows from the layout; set global.llm.parallel.nodes
+master-addr: follows from the layout; set global.llm.parallel.nodes
+headless: follows from the layout; set global.llm.parallel.nodes
+shutdown-timeout: follows from the pod's grace period; remove it
+ssl-certfile: is KServe's, which serves TLS by its own configuration; remove it
+ssl-keyfile: is KServe's, which serves TLS by its own configuration; remove it
+ssl-ca-certs: is KServe's, which serves TLS by its own configuration; remove it
+enable-ssl-refresh: is KServe's, which serves TLS by its own configuration; remove it
+{{- end }}
+
+{{/* The arguments of a side. In: the context with `side`. */}}
 {{- define "llm-common.plan.engineArguments" -}}
 {{- $plan := .plan -}}
-{{- $given := .llm.engine.args -}}
+{{- $side := .side -}}
+{{- $context := . -}}
+{{- $given := $side.args -}}
+{{- $own := .llm.prefill.args -}}
 {{- $omitted := .llm.engine.omitArgs -}}
+{{- $derived := dict -}}
+{{- include "llm-common.derivedArgs" (dict "context" . "into" $derived) -}}
 {{- range $flag := $omitted -}}
   {{- if hasKey $given $flag -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.omitArgs: %s is set in global.llm.engine.args as well; remove it from one of them" $flag)) -}}
+  {{- else if has $flag (list "kv-transfer-config" "data-parallel-size" "tensor-parallel-size" "enable-expert-parallel") -}}
+    {{- if hasKey $derived $flag -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.omitArgs: %s is what mode %s consists of; remove it" $flag $plan.mode)) -}}
+    {{- end -}}
   {{- end -}}
 {{- end -}}
 {{- $args := deepCopy $given -}}
-{{- range $flag, $value := include "llm-common.derivedArgs" . | fromYaml -}}
+{{- range $flag, $value := $derived -}}
   {{- if not (or (hasKey $args $flag) (has $flag $omitted)) -}}{{- $_ := set $args $flag $value -}}{{- end -}}
 {{- end -}}
+{{- $owned := include "llm-common.ownedFlags" . | fromYaml -}}
 {{- $secrets := dict "api-key" "VLLM_API_KEY" "hf-token" "HF_TOKEN" -}}
 {{- $words := dict "words" list -}}
 {{- $flags := .flags -}}
 {{- range $flag := keys $args | sortAlpha -}}
   {{- $value := get $args $flag -}}
+  {{- $path := ternary "global.llm.prefill.args" "global.llm.engine.args" (and (eq $side.side "prefill") (hasKey $own $flag)) -}}
+  {{- $base := splitList "." $flag | first -}}
+  {{- if and (hasKey $given $flag) (hasKey $owned $base) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: %s" $path $flag (get $owned $base | replace "global.llm.parallel" (ternary "global.llm.prefill.parallel" "global.llm.parallel" (hasPrefix "global.llm.prefill" $path))))) -}}
+  {{- end -}}
+  {{- if and $plan.adapters (has $base (list "enable-lora" "lora-modules" "max-lora-rank")) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is derived from global.llm.adapters; set adapters and their rank there" $path $flag)) -}}
+  {{- end -}}
+  {{- if and (contains "." $flag) (hasKey $derived $base) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is a part of %s, which the plan derives as a whole; set the whole map" $path $flag $base)) -}}
+  {{- end -}}
   {{- if include "llm-common.holdsLost" $value -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.args.%s: holds a control character that cannot arrive (U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it" $flag)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: holds a control character that cannot arrive (U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it" $path $flag)) -}}
   {{- end -}}
   {{- if and (hasKey $secrets $flag) (not (kindIs "bool" $value)) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.args.%s: holds a secret in the values; put it into a Secret and set global.llm.engine.env.%s.valueFrom.secretKeyRef" $flag (get $secrets $flag))) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: holds a secret in the values; put it into a Secret and set global.llm.engine.env.%s.valueFrom.secretKeyRef" $path $flag (get $secrets $flag))) -}}
   {{- end -}}
   {{- if and (kindIs "slice" $value) (empty $value) (ne "json" (include "llm-common.flagKind" (dict "flags" $flags "name" $flag))) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.args.%s: is an empty list; set its values, or remove the key" $flag)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is an empty list; set its values, or remove the key" $path $flag)) -}}
   {{- end -}}
-  {{- include "llm-common.plan.argument" (dict "plan" $plan "flags" $flags "path" "global.llm.engine.args" "name" $flag "value" $value "into" $words) -}}
+  {{- include "llm-common.plan.argument" (dict "plan" $plan "flags" $flags "path" $path "name" $flag "value" $value "into" $words) -}}
 {{- end -}}
-{{- $quoted := list -}}
-{{- range $words.words -}}{{- $quoted = append $quoted (include "llm-common.shellWord" .) -}}{{- end -}}
-{{- $_ := set $plan.engine "words" $words.words -}}
-{{- $_ := set $plan.engine "args" $quoted -}}
-{{- include "llm-common.plan.derive" (dict "plan" $plan "what" "engine arguments" "value" (join " " $words.words | default "none") "from" "global.llm.engine.args and the accelerator") -}}
+{{- include "llm-common.plan.checkTransfer" (dict "context" $context "args" $args) -}}
+{{- $_ := set $side "argumentWords" $words.words -}}
+{{- $_ := set $side "command" list -}}
+{{- if gt $side.nodes 1 -}}
+  {{- include "llm-common.plan.execForm" . -}}
+{{- else -}}
+  {{- $quoted := list -}}
+  {{- range $words.words -}}{{- $quoted = append $quoted (include "llm-common.shellWord" .) -}}{{- end -}}
+  {{- $_ := set $side "args" $quoted -}}
+{{- end -}}
+{{- $from := "global.llm.engine.args and the accelerator" -}}
+{{- if eq $side.side "prefill" -}}{{- $from = "global.llm.engine.args, global.llm.prefill.args and the accelerator" -}}{{- end -}}
+{{- include "llm-common.plan.derive" (dict "plan" $plan "what" (ternary "engine arguments" "prefill arguments" (eq $side.side "main")) "value" (join " " $words.words | default "none") "from" $from) -}}
 {{- end }}
 
-{{/* Arguments that follow from accelerator and layout. In: the context. Out: YAML map, flag to value.
-The number of devices is KServe's field where its preset renders it, else an argument. */}}
+{{/* Arguments that follow from accelerator, layout and mode. In: context (with side), into (dict, flag to value; numbers stay numbers).
+The number of devices is KServe's field where its preset renders it, else an argument. On several nodes they are in the command. */}}
 {{- define "llm-common.derivedArgs" -}}
-{{- $args := dict -}}
-{{- if .accelerator.resource -}}{{- $_ := set $args "gpu-memory-utilization" 0.9 -}}{{- end -}}
-{{- if and (gt .plan.tensor 1) (not .plan.capabilities.tensorRendered) -}}{{- $_ := set $args "tensor-parallel-size" .plan.tensor -}}{{- end -}}
-{{ toYaml $args }}
+{{- $args := .into -}}
+{{- $side := .context.side -}}
+{{- if .context.accelerator.resource -}}{{- $_ := set $args "gpu-memory-utilization" 0.9 -}}{{- end -}}
+{{- if eq $side.nodes 1 -}}
+  {{- if and (gt $side.tensor 1) (not .context.plan.capabilities.tensorRendered) -}}{{- $_ := set $args "tensor-parallel-size" $side.tensor -}}{{- end -}}
+  {{- if gt $side.data 1 -}}{{- $_ := set $args "data-parallel-size" $side.data -}}{{- end -}}
+  {{- if $side.expert -}}{{- $_ := set $args "enable-expert-parallel" true -}}{{- end -}}
+{{- end -}}
+{{- include "llm-common.transferConfig" . -}}
 {{- end }}
 
+{{/* Our own command for an engine on several nodes, without a shell: every word arrives as it is. What KServe's preset would have
+added stands here: both served names, port, access log, drain, TLS by KServe's own switch, layout. LeaderWorkerSet gives each pod its
+index and the leader's address, which the kubelet puts in; from them vLLM works out the ranks of a node. */}}
+{{- define "llm-common.plan.execForm" -}}
+{{- $plan := .plan -}}
+{{- $side := .side -}}
+{{- $served := $plan.model.servedName -}}
+{{- $words := list "--served-model-name" $served (printf "publishers/%s/models/%s" .root.Release.Namespace $served) "--port" (toString $side.port) "--disable-access-log-for-endpoints" "/health,/metrics,/ping" "--shutdown-timeout" (toString (int64 .llm.drainSeconds)) "--tensor-parallel-size" (toString $side.tensor) "--data-parallel-size" (toString $side.data) "--nnodes" (toString $side.nodes) -}}
+{{- if $side.expert -}}{{- $words = append $words "--enable-expert-parallel" -}}{{- end -}}
+{{- $quoted := list -}}
+{{- range concat $words $side.argumentWords -}}{{- $quoted = append $quoted (include "llm-common.execWord" .) -}}{{- end -}}
+{{- $tls := "{{ if .GlobalConfig.EnableTLS }}%s{{ else }}%s{{ end }}" -}}
+{{- $ours := list "--node-rank" "$(LWS_WORKER_INDEX)" "--master-addr" "$(LWS_LEADER_ADDRESS)" (printf $tls "--enable-ssl-refresh" "--no-enable-ssl-refresh") (printf "--ssl-certfile=%s" (printf $tls "/var/run/kserve/tls/tls.crt" "")) (printf "--ssl-keyfile=%s" (printf $tls "/var/run/kserve/tls/tls.key" "")) -}}
+{{- $_ := set $side "command" (list "vllm" "serve" "/mnt/models") -}}
+{{- $_ := set $side "args" (concat $ours $quoted) -}}
+{{- $_ := set $side "workerArgs" (concat $ours $quoted (list "--headless")) -}}
+{{- end }}
+
+{{/* The environment of a side. In: the context with `side`. */}}
 {{- define "llm-common.plan.engineEnvironment" -}}
 {{- $plan := .plan -}}
+{{- $side := .side -}}
 {{- $env := mustMergeOverwrite (dict "VLLM_NO_USAGE_STATS" "1" "USER" "vllm") (deepCopy (.accelerator.env | default dict)) -}}
 {{- if hasPrefix "pvc://" $plan.model.uri -}}{{- $_ := set $env "HF_HUB_OFFLINE" "1" -}}{{- end -}}
+{{- $podIP := dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "status.podIP")) -}}
+{{- if ne $side.role "both" -}}{{- $_ := set $env "VLLM_NIXL_SIDE_CHANNEL_HOST" $podIP -}}{{- end -}}
+{{- if gt $side.nodes 1 -}}{{- $_ := set $env "VLLM_HOST_IP" $podIP -}}{{- end -}}
+{{- if .llm.rdma.resource -}}
+  {{- $_ := set $env "UCX_TLS" (ternary "rc,sm,self,rocm_copy,rocm_ipc" "rc,sm,self,cuda_copy,cuda_ipc" (hasPrefix "amd.com/" (.accelerator.resource | default ""))) -}}
+{{- end -}}
 {{- $env = mustMergeOverwrite $env (deepCopy .llm.engine.env) -}}
+{{- if and (gt $side.nodes 1) (hasKey $env "KSERVE_INFER_ROCE") -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.KSERVE_INFER_ROCE: is read by the script of KServe's preset, which an engine on several nodes does not run; set NCCL_IB_HCA, NCCL_IB_GID_INDEX, UCX_NET_DEVICES and NVSHMEM_HCA_LIST to the devices of the nodes") -}}
+{{- end -}}
+{{- if and (gt $side.nodes 1) (hasKey $env "VLLM_ADDITIONAL_ARGS") -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.VLLM_ADDITIONAL_ARGS: is read by the script of KServe's preset, which an engine on several nodes does not run; set global.llm.engine.args") -}}
+{{- end -}}
 {{- $list := list -}}
 {{- range $name := keys $env | sortAlpha -}}
   {{- $value := get $env $name -}}
@@ -109,34 +192,18 @@ The number of devices is KServe's field where its preset renders it, else an arg
     {{- $list = append $list (dict "name" $name "value" (include "llm-common.templateLiteral" (include "llm-common.scalar" $value))) -}}
   {{- end -}}
 {{- end -}}
-{{- $_ := set $plan.engine "env" $list -}}
+{{- $_ := set $side "env" $list -}}
 {{- end }}
 
-{{- define "llm-common.plan.pod" -}}
+{{/* KServe's storage initializer, not the engine, talks to the hub: it gets what the engine's environment says of it. */}}
+{{- define "llm-common.plan.storageInitializer" -}}
 {{- $plan := .plan -}}
-{{- $overrides := .llm.overrides -}}
-{{- $weights := $plan.model.weightBytes -}}
-{{- /* one process per device exchanges tensors through /dev/shm, which counts as the pod's memory; the preset's 1Gi is for one */ -}}
-{{- $sharedGib := ternary (mul 4 $plan.tensor) 0 (gt $plan.tensor 1) -}}
-{{- $_ := set $plan "sharedMemory" (ternary (printf "%dGi" $sharedGib) "" (gt $sharedGib 0)) -}}
-{{- /* host memory holds the weights once while they load, and 2 GiB for each process */ -}}
-{{- $mebibytes := add (mul 2048 $plan.tensor) (mul 1024 $sharedGib) (div $weights 1048576) -}}
-{{- $requests := dict "cpu" "1" "memory" (printf "%dMi" $mebibytes) -}}
-{{- $resources := dict "requests" $requests -}}
-{{- if .accelerator.resource -}}
-  {{- $devices := toString $plan.tensor -}}
-  {{- $_ := set $requests "cpu" (toString (mul 4 $plan.tensor)) -}}
-  {{- $_ := set $requests .accelerator.resource $devices -}}
-  {{- $_ := set $resources "limits" (dict .accelerator.resource $devices) -}}
+{{- $initializer := list -}}
+{{- range (first $plan.workloads).env -}}{{- if regexMatch "^(HF_|(HTTP|HTTPS|NO)_PROXY$)" .name -}}{{- $initializer = append $initializer . -}}{{- end -}}{{- end -}}
+{{- $downloads := and $plan.model.uri (not (hasPrefix "pvc://" $plan.model.uri)) -}}
+{{- $override := $plan.capabilities.storageInitializerOverride | default false -}}
+{{- if and $downloads $plan.capabilities (not $override) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "KServe %s overwrites what a service says about its storage initializer, which downloads %s: restricted Pod Security refuses the pod, and a token must come by the service account's secrets; set global.llm.cache, or run KServe 0.20" $plan.kserveVersion $plan.model.uri)) -}}
 {{- end -}}
-{{- $_ := set $plan "resources" (include "llm-common.resources" ($overrides.resources | default $resources) | fromYaml) -}}
-{{- $from := ternary (printf "accelerator %s and %d bytes of weights" .llm.accelerator $weights) "global.llm.overrides.resources" (empty $overrides.resources) -}}
-{{- include "llm-common.plan.derive" (dict "plan" $plan "what" "engine resources" "value" (toJson $plan.resources) "from" $from) -}}
-{{- $_ := set $plan "nodeSelector" ($overrides.nodeSelector | default .accelerator.nodeSelector | default dict) -}}
-{{- $_ := set $plan "tolerations" ($overrides.tolerations | default .accelerator.tolerations | default list) -}}
-{{- /* start-up: imports and compilation, then the weights at 100 MB/s, what a network volume gives on a bad day */ -}}
-{{- $seconds := int64 $overrides.startupSeconds | default (add 600 (div $weights 100000000)) -}}
-{{- $_ := set $plan "startup" (dict "periodSeconds" 5 "failureThreshold" (div (add $seconds 4) 5)) -}}
-{{- $from = ternary (printf "600 s and %d bytes of weights at 100 MB/s" $weights) "global.llm.overrides.startupSeconds" (empty $overrides.startupSeconds) -}}
-{{- include "llm-common.plan.derive" (dict "plan" $plan "what" "startup budget" "value" (printf "%d s" $seconds) "from" $from) -}}
+{{- $_ := set $plan "storageInitializer" (dict "render" (and $downloads $override) "env" $initializer) -}}
 {{- end }}

@@ -17,7 +17,6 @@ Parts of the plan: the model and where its weights are.
 {{- $weights := .model.weightBytes | default (mulf (.model.parameters | default 0) 2) | int64 -}}
 {{- $uri := .model.uri | default "" -}}
 {{- $_ := set .plan "model" (dict "key" $key "uri" $uri "source" $uri "servedName" (.model.servedName | default $key) "weightBytes" $weights) -}}
-{{- $_ := set .plan "replicas" (int64 .llm.replicas) -}}
 {{- end }}
 
 {{/* A claim that the engine mounts read-only instead of downloading. pvc:// is filled already. */}}
@@ -29,9 +28,15 @@ Parts of the plan: the model and where its weights are.
 {{- if and $wanted.enabled (hasPrefix "pvc://" $model.source) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.cache.enabled: %s is on a claim already; set global.llm.cache.enabled: false" $model.source)) -}}
 {{- else if $wanted.enabled -}}
-  {{- $many := gt $plan.replicas 1 -}}
+  {{- $first := first $plan.workloads -}}
+  {{- $why := "" -}}
+  {{- if .llm.prefill.enabled -}}{{- $why = "prefill and decode are pods of their own; set ReadWriteMany" -}}
+  {{- else if gt $first.nodes 1 -}}{{- $why = printf "global.llm.parallel.nodes is %d; set ReadWriteMany" $first.nodes -}}
+  {{- else if gt $first.replicas 1 -}}{{- $why = printf "global.llm.replicas is %d; set ReadWriteMany, or replicas: 1" $first.replicas -}}
+  {{- end -}}
+  {{- $many := ne $why "" -}}
   {{- if and $many (has $wanted.accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.cache.accessMode: %s lets one node mount the weights and global.llm.replicas is %d; set ReadWriteMany, or replicas: 1" $wanted.accessMode $plan.replicas)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.cache.accessMode: %s lets one node mount the weights and %s" $wanted.accessMode $why)) -}}
   {{- end -}}
   {{- range $key := list "size" "storageClassName" -}}
     {{- if and $wanted.existingClaim (get $wanted $key) -}}
@@ -53,6 +58,47 @@ Parts of the plan: the model and where its weights are.
 {{- $_ := set $plan "cache" $cache -}}
 {{- $_ := set $plan.children "claim" $cache.claim -}}
 {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "model" "value" (printf "%s from %s" $model.servedName $model.uri) "from" (printf "global.llm.model %s" $model.key)) -}}
+{{- end }}
+
+{{/* LoRA adapters: on the claim beside the model, or where each says. KServe mounts those of a hub and those of claims in ways that
+exclude each other (facts of its controller), so that all come from one kind of place, the model's. */}}
+{{- define "llm-common.plan.adapters" -}}
+{{- $plan := .plan -}}
+{{- $model := $plan.model -}}
+{{- $adapters := list -}}
+{{- $rank := 0 -}}
+{{- range $name := keys .llm.adapters | sortAlpha -}}
+  {{- $adapter := get $.llm.adapters $name -}}
+  {{- $path := printf "global.llm.adapters.%s" $name -}}
+  {{- if has $name (list $model.servedName (printf "publishers/%s/models/%s" $.root.Release.Namespace $model.servedName)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: is the served name of the model itself; set another name" $path)) -}}
+  {{- end -}}
+  {{- $uri := $adapter.uri -}}
+  {{- $onClaim := hasPrefix "pvc://" $uri -}}
+  {{- if and $plan.cache.claim (not $onClaim) -}}
+    {{- $uri = printf "pvc://%s/adapters/%s" $plan.cache.claim $name -}}
+  {{- else if ne $onClaim (hasPrefix "pvc://" $model.uri) -}}
+    {{- $other := ternary "a hub" "a claim" $onClaim -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.uri: is %s and the model comes from %s, which KServe cannot mount together; set global.llm.cache.enabled: true, or bring both from one kind of place" $path $uri $other)) -}}
+  {{- end -}}
+  {{- $rank = max $rank (int64 ($adapter.rank | default 16)) -}}
+  {{- $adapters = append $adapters (dict "name" $name "uri" $uri) -}}
+{{- end -}}
+{{- $maxRank := 0 -}}
+{{- /* the ranks that vLLM knows (config/lora.py) */ -}}
+{{- range $known := list 1 8 16 32 64 128 256 320 512 -}}
+  {{- if and $rank (not $maxRank) (le $rank (int64 $known)) -}}{{- $maxRank = int64 $known -}}{{- end -}}
+{{- end -}}
+{{- $_ := set $plan "adapters" $adapters -}}
+{{- $_ := set $plan "maxRank" $maxRank -}}
+{{- if $adapters -}}
+  {{- if gt (first $plan.workloads).nodes 1 -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.adapters: KServe writes their arguments for a shell, and an engine on several nodes has none; set global.llm.parallel.nodes: 1") -}}
+  {{- end -}}
+  {{- $names := list -}}
+  {{- range $adapters -}}{{- $names = append $names .name -}}{{- end -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "adapters" "value" (printf "%s, rank up to %d" (join ", " $names) $maxRank) "from" "global.llm.adapters") -}}
+{{- end -}}
 {{- end }}
 
 {{/* Size of a claim for weights: a fifth more, rounded up coarsely so that a corrected fact never shrinks a claim.

@@ -1,100 +1,134 @@
 {{/*
-Parts of the plan: how many devices hold one copy of the model, and how much they serve.
+Parts of the plan: how the devices of one engine are laid out.
 
-Fit, all sizes in bytes on one device:
-  weights     weightBytes / tensor. Tensor parallelism splits every large matrix; what it copies is within `overhead`
-  kvPerToken  grouped-query attention: 2 (key and value) x layers x max(kvHeads / tensor, 1) x headSize x element;
-              multi-head latent attention: layers x (kvLoraRank + qkRopeHeadDim) x element, whole on every device
-  element     2 (bfloat16), or 1 with engine argument `kv-cache-dtype: fp8…`
-  overhead    2 GB: context, activations, graphs. What is left over when vLLM's own count of tokens for a 72B model on H200 is taken
-              off is 2.5 GB in bfloat16 on 4 devices and 4.9 GB in FP8 on one (less certain: its weight bytes are derived); the
-              lower side is taken, so that nothing is refused that starts. The count is then 0.4 % and 4.8 % too high
-  tokens      (memoryBytes x gpu-memory-utilization - weights - overhead) / kvPerToken
-A model starts when one request of its full length fits. Few such requests at once is a warning with the number.
+  tensor    devices that cut every matrix between them          data      ranks that each hold the attention weights and share requests
+  nodes     pods of one engine                                  devices   of one pod: tensor x data / nodes
+Experts are cut, or with `expert` spread, over all tensor x data devices (vLLM, fused_moe/config.py).
 */}}
 
-{{- define "llm-common.plan.parallel" -}}
+{{/* In: the context with `side`, whose layout is filled in. */}}
+{{- define "llm-common.plan.layout" -}}
 {{- $plan := .plan -}}
-{{- $model := .model -}}
+{{- $side := .side -}}
+{{- $path := $side.paths.parallel -}}
 {{- $accelerator := .accelerator -}}
-{{- $given := .llm.engine.args -}}
-{{- $wanted := int .llm.parallel.tensor -}}
-{{- if hasKey $given "tensor-parallel-size" -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.args.tensor-parallel-size: would disagree with the devices of the pod; set global.llm.parallel.tensor") -}}
+{{- $wanted := $side.wanted -}}
+{{- $nodes := int64 $wanted.nodes -}}
+{{- $data := int64 $wanted.data -}}
+{{- $total := int64 $wanted.devices -}}
+{{- $profile := $wanted.profile -}}
+{{- $asked := int64 $wanted.tensor -}}
+{{- $heads := int64 (.model.heads | default 0) -}}
+{{- $perNode := int64 ($accelerator.devicesPerNode | default (ternary 8 1 (not (empty $accelerator.resource)))) -}}
+{{- $most := mul $perNode $nodes -}}
+{{- $wrong := "" -}}
+{{- if and $profile (not $total) -}}
+  {{- $wrong = printf "%s.profile: is %s and there is nothing to lay out; set %s.devices" $path $profile $path -}}
+{{- else if and $profile (or $asked (ne $data 1)) -}}
+  {{- $wrong = printf "%s.profile: is %s and would choose tensor and data, which are set as well; remove profile, or tensor and data" $path $profile -}}
+{{- else if and $total (not $profile) (not $asked) (ne $data 0) -}}
+  {{- $asked = div $total $data -}}
 {{- end -}}
-{{- $heads := int ($model.heads | default 0) -}}
-{{- $perNode := int ($accelerator.devicesPerNode | default (ternary 8 1 (not (empty $accelerator.resource)))) -}}
+{{- if and (not $data) (not $total) -}}
+  {{- $wrong = printf "%s.data: is 0 and there are no devices to share; set it, or %s.devices" $path $path -}}
+  {{- $data = 1 -}}
+{{- end -}}
+{{- /* sizes that tensor parallelism may have, and the data parallelism that goes with each */ -}}
 {{- $sizes := list -}}
-{{- range $size := list 1 2 4 8 16 -}}
-  {{- if and (le $size $perNode) (or (eq $heads 0) (eq (mod $heads $size) 0)) -}}{{- $sizes = append $sizes $size -}}{{- end -}}
-{{- end -}}
-{{- $fit := dict
-      "memory" ($accelerator.memoryBytes | default 0)
-      "utilization" (float64 (get $given "gpu-memory-utilization" | default 0.9) | default 0.9)
-      "length" (int64 (get $given "max-model-len" | default $model.contextLength | default 0))
-      "weightBytes" $plan.model.weightBytes
-      "element" (ternary 1 2 (hasPrefix "fp8" (toString (get $given "kv-cache-dtype"))))
-      "model" $model -}}
-{{- $known := and $fit.memory $fit.length $fit.weightBytes $model.layers (or $model.kvLoraRank (and $model.kvHeads $model.headSize)) -}}
-{{- $chosen := $wanted | default 1 -}}
-{{- if and $wanted (not (has $wanted $sizes)) $plan.model.source -}}
-  {{- $why := printf "is more than the %d devices of one node" $perNode -}}
-  {{- if le $wanted $perNode -}}{{- $why = printf "does not divide the model's %d attention heads" $heads -}}{{- end -}}
-  {{- if not $accelerator.resource -}}{{- $why = printf "counts devices and %s has none" ($plan.acceleratorKey | default "?") -}}{{- end -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.parallel.tensor: %d %s; set one of %s" $wanted $why (join ", " $sizes))) -}}
-{{- else if $known -}}
-  {{- $candidates := ternary (list $wanted) $sizes (gt $wanted 0) -}}
-  {{- $chosen = 0 -}}
-  {{- range $size := $candidates -}}
-    {{- if not $chosen -}}
-      {{- include "llm-common.fit" (dict "fit" $fit "tensor" $size) -}}
-      {{- if ge $fit.tokens $fit.length -}}{{- $chosen = $size -}}{{- end -}}
+{{- $fitting := list -}}
+{{- range $power := list 1 2 4 8 16 32 64 128 -}}
+  {{- $size := int64 $power -}}
+  {{- if and (le $size $most) (or (eq $heads 0) (eq (mod $heads $size) 0)) -}}
+    {{- $sizes = append $sizes $size -}}
+    {{- $ranks := $data -}}
+    {{- if and $total (or $profile (eq $data 0)) -}}{{- $ranks = div $total $size -}}{{- end -}}
+    {{- $product := mul $size $ranks -}}
+    {{- if and (gt $product 0) (eq (mod $product $nodes) 0) (le $product $most) (or (not $total) (eq $product $total)) -}}
+      {{- $fitting = append $fitting $size -}}
     {{- end -}}
   {{- end -}}
-  {{- if not $chosen -}}
-    {{- $chosen = last $candidates -}}
-    {{- $help := "set a larger accelerator or a smaller model" -}}
-    {{- if and $wanted (lt $wanted (int (last $sizes))) -}}{{- $help = printf "set global.llm.parallel.tensor to more, or to 0" -}}{{- end -}}
-    {{- if gt $fit.tokens 0 -}}{{- $help = printf "set global.llm.engine.args.max-model-len to at most %d, or %s" (mul 1024 (div $fit.tokens 1024)) (trimPrefix "set " $help) -}}{{- end -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.model: %s does not start on %d x %s: %s GB of weights, 2 GB of overhead and %s GB for one request of %d tokens do not go into %s GB on each device; %s" $plan.model.servedName $chosen $plan.acceleratorKey (include "llm-common.gigabytes" $fit.weights) (include "llm-common.gigabytes" (mul $fit.kvPerToken $fit.length)) $fit.length (include "llm-common.gigabytes" $fit.budget) $help)) -}}
+{{- end -}}
+{{- if eq $profile "latency" -}}{{- $fitting = empty $fitting | ternary list (list (last $fitting)) -}}{{- end -}}
+{{- $known := ne $plan.model.source "" -}}
+{{- if and (not $wrong) $known -}}
+  {{- $ranks := $data -}}
+  {{- if and $asked (eq $data 0) -}}{{- $ranks = div $total $asked -}}{{- end -}}
+  {{- $product := mul (max 1 $asked) (max 1 $ranks) -}}
+  {{- if and (gt $asked 1) (not $accelerator.resource) -}}
+    {{- $wrong = printf "%s.tensor: %d counts devices and %s has none; set one of 1" $path $asked $plan.acceleratorKey -}}
+  {{- else if and $asked (gt $asked $most) -}}
+    {{- $wrong = printf "%s.tensor: %d is more than the %d devices of %s; set one of %s" $path $asked $most (ternary "one node" (printf "%d nodes" $nodes) (eq $nodes 1)) (join ", " $sizes) -}}
+  {{- else if and $asked $heads (ne (mod $heads $asked) 0) -}}
+    {{- $wrong = printf "%s.tensor: %d does not divide the model's %d attention heads; set one of %s" $path $asked $heads (join ", " $sizes) -}}
+  {{- else if and $asked $total (ne $product $total) -}}
+    {{- $wrong = printf "%s.devices: is %d and tensor %d x data %d is %d; set devices: %d, or 0" $path $total $asked $ranks $product $product -}}
+  {{- else if and $asked (ne (mod $product $nodes) 0) -}}
+    {{- $wrong = printf "%s.nodes: tensor %d x data %d is %d, which %d nodes cannot share evenly; set tensor and data so that %d divides their product" $path $asked $ranks $product $nodes $nodes -}}
+  {{- else if and $asked (gt $product $most) -}}
+    {{- $wrong = printf "%s.data: tensor %d x data %d is %d, more than the %d devices of %s; set data to at most %d, or more nodes" $path $asked $ranks $product $most (ternary "one node" (printf "%d nodes" $nodes) (eq $nodes 1)) (div $most $asked) -}}
+  {{- else if and (not $asked) (empty $fitting) -}}
+    {{- $wrong = printf "%s: no tensor x data fills %d nodes of %d %s with data %d%s; set tensor and data so that their product is nodes x devices of a pod" $path $nodes $perNode (ternary "device" "devices" (eq $perNode 1)) $data (ternary (printf " and devices %d" $total) "" (gt $total 0)) -}}
   {{- end -}}
 {{- end -}}
-{{- $_ := set $plan "tensor" (int $chosen) -}}
-{{- $_ := set $plan "mode" (ternary "tensor-parallel" "single-device" (gt (int $chosen) 1)) -}}
-{{- $from := printf "the smallest number of %s devices that fits" $plan.acceleratorKey -}}
-{{- if $wanted -}}{{- $from = "global.llm.parallel.tensor" -}}{{- else if not $known -}}{{- $from = "one device: not enough facts of model or accelerator to tell what fits" -}}{{- end -}}
-{{- include "llm-common.plan.derive" (dict "plan" $plan "what" "mode" "value" (printf "%s, %d %s per engine" $plan.mode (int $chosen) (ternary "device" "devices" (eq (int $chosen) 1))) "from" $from) -}}
-{{- if and $known $chosen (not $plan.errors) -}}
-  {{- $requests := div $fit.tokens $fit.length -}}
-  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "KV cache" "value" (printf "%d tokens per engine: %d requests of %d tokens at once" $fit.tokens $requests $fit.length) "from" (printf "%s GB on each device, less %s GB of weights and 2 GB of overhead" (include "llm-common.gigabytes" $fit.budget) (include "llm-common.gigabytes" $fit.weights))) -}}
-  {{- if lt (int $requests) 4 -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "only %d requests of %d tokens fit at once; lower global.llm.engine.args.max-model-len, set kv-cache-dtype: fp8, or raise global.llm.parallel.tensor" $requests $fit.length)) -}}
+{{- if $wrong -}}{{- include "llm-common.plan.tell" (dict "plan" $plan "message" $wrong) -}}{{- end -}}
+{{- if $wanted.expert -}}
+  {{- if and .model.layers (not .model.expertParameters) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.expert: %s has no experts to spread; set false, or expertParameters in an entry of your own in global.llm.models" $path $plan.model.servedName)) -}}
+  {{- end -}}
+{{- end -}}
+{{- $candidates := ternary (list (max 1 $asked)) (ternary (list (int64 1)) $fitting (empty $fitting)) (or (gt $asked 0) (ne $wrong "")) -}}
+{{- include "llm-common.plan.fit" (dict "context" . "candidates" $candidates "sizes" $sizes "asked" $asked "data" $data "total" $total "judge" (eq $wrong "")) -}}
+{{- $chosen := int64 $side.tensor -}}
+{{- $ranks := $data -}}
+{{- if and $total (or $profile (eq $data 0)) -}}{{- $ranks = max 1 (div $total $chosen) -}}{{- end -}}
+{{- $_ := set $side "data" $ranks -}}
+{{- $_ := set $side "nodes" $nodes -}}
+{{- $_ := set $side "expert" $wanted.expert -}}
+{{- $_ := set $side "devices" (max 1 (div (mul $chosen $ranks) $nodes)) -}}
+{{- /* KServe counts a group's pods as data / dataLocal; tensor parallelism across nodes is no field of it */ -}}
+{{- $whole := and (ge $ranks $nodes) (eq (mod $ranks $nodes) 0) -}}
+{{- $_ := set $side "groupData" (ternary $ranks $nodes $whole) -}}
+{{- $_ := set $side "groupLocal" (ternary (div $ranks $nodes) 1 $whole) -}}
+{{- include "llm-common.plan.child" . -}}
+{{- end }}
+
+{{/* The mode, from all sides. */}}
+{{- define "llm-common.plan.mode" -}}
+{{- $plan := .plan -}}
+{{- $main := first $plan.workloads -}}
+{{- $mode := "single-device" -}}
+{{- if gt $main.tensor 1 -}}{{- $mode = "tensor-parallel" -}}{{- end -}}
+{{- if gt $main.data 1 -}}{{- $mode = "data-parallel" -}}{{- end -}}
+{{- $groups := false -}}
+{{- range $plan.workloads -}}{{- if gt .nodes 1 -}}{{- $groups = true -}}{{- end -}}{{- end -}}
+{{- if $groups -}}{{- $mode = "multi-node" -}}{{- end -}}
+{{- if .llm.prefill.enabled -}}{{- $mode = ternary "multi-node disaggregated" "disaggregated" $groups -}}{{- end -}}
+{{- $_ := set $plan "mode" $mode -}}
+{{- range $side := $plan.workloads -}}
+  {{- $layout := include "llm-common.layoutText" $side -}}
+  {{- if eq $side.role "decode" -}}{{- $layout = printf "%s to decode" $layout -}}{{- end -}}
+  {{- if eq $side.side "main" -}}
+    {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "mode" "value" (printf "%s, %s" $mode $layout) "from" $side.layoutFrom) -}}
+  {{- else -}}
+    {{- include "llm-common.plan.derive" (dict "plan" $plan "what" $side.side "value" (printf "%d %s, %s" $side.replicas (ternary "engine" "engines" (eq $side.replicas 1)) $layout) "from" $side.layoutFrom) -}}
+  {{- end -}}
+  {{- if and $side.cacheText (not $plan.errors) -}}
+    {{- include "llm-common.plan.derive" (dict "plan" $plan "what" (printf "%sKV cache" $side.words) "value" $side.cacheText "from" $side.cacheFrom) -}}
+    {{- with $side.cacheWarning -}}{{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" .) -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- if eq (len $plan.workloads) 2 -}}
+  {{- $prefill := last $plan.workloads -}}
+  {{- if and (ne (mod $main.tensor $prefill.tensor) 0) (ne (mod $prefill.tensor $main.tensor) 0) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.prefill.parallel.tensor: %d and decode's %d do not divide each other, which the transfer of the KV cache needs; set one to a multiple of the other" $prefill.tensor $main.tensor)) -}}
   {{- end -}}
 {{- end -}}
 {{- end }}
 
-{{/* What fits on one of `tensor` devices. In: fit {memory, utilization, length, weightBytes, element, model}, tensor.
-Adds to fit: weights, kvPerToken, budget, tokens (integers). */}}
-{{- define "llm-common.fit" -}}
-{{- $fit := .fit -}}
-{{- $model := $fit.model -}}
-{{- $overhead := 2000000000 -}}
-{{- $layers := int64 $model.layers -}}
-{{- $perToken := 0 -}}
-{{- if $model.kvLoraRank -}}
-  {{- $perToken = mul $layers (add (int64 $model.kvLoraRank) (int64 ($model.qkRopeHeadDim | default 0))) $fit.element -}}
-{{- else -}}
-  {{- $perToken = mul 2 $layers (max 1 (div (int64 $model.kvHeads) .tensor)) (int64 $model.headSize) $fit.element -}}
-{{- end -}}
-{{- $weights := div $fit.weightBytes .tensor -}}
-{{- $budget := mulf $fit.memory $fit.utilization | int64 -}}
-{{- $_ := set $fit "weights" $weights -}}
-{{- $_ := set $fit "kvPerToken" $perToken -}}
-{{- $_ := set $fit "budget" $budget -}}
-{{- $_ := set $fit "tokens" (max 0 (div (sub $budget (add $weights $overhead)) $perToken)) -}}
-{{- end }}
-
-{{/* Bytes as gigabytes with one decimal. In: bytes. Out: text. */}}
-{{- define "llm-common.gigabytes" -}}
-{{- printf "%.1f" (divf . 1000000000) -}}
+{{/* A side's layout for a person. In: side. */}}
+{{- define "llm-common.layoutText" -}}
+{{- $count := mul .tensor .data -}}
+{{- printf "%d %s per engine" $count (ternary "device" "devices" (eq $count 1)) -}}
+{{- if gt .nodes 1 }} on {{ .nodes }} nodes{{ end -}}
+{{- if or (gt .data 1) (gt .nodes 1) }} (tensor {{ .tensor }} x data {{ .data }}{{ if .expert }}, experts spread{{ end }}){{ else if .expert }} (experts spread){{ end -}}
 {{- end }}

@@ -1,5 +1,5 @@
 {{/*
-Parts of the plan: the service's name and what KServe makes of it.
+Parts of the plan: the service's name, what KServe makes of it, and how requests reach it.
 */}}
 
 {{- define "llm-common.plan.name" -}}
@@ -9,22 +9,20 @@ Parts of the plan: the service's name and what KServe makes of it.
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.name: %q (from %s) is no DNS-1035 label; set lower case letters, digits and dashes, a letter first and no dash last" $name $from)) -}}
 {{- end -}}
+{{- $groups := and .llm.prefill.enabled (or (gt (int .llm.parallel.nodes) 1) (gt (int .llm.prefill.parallel.nodes) 1)) -}}
+{{- if and $groups (gt (len $name) 31) (le (len $name) 38) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.name: %q (from %s) has %d characters and KServe with LeaderWorkerSet appends up to 32 for prefill on several nodes; set a name of at most 31" $name $from (len $name))) -}}
+{{- end -}}
 {{- if gt (len $name) 38 -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.name: %q (from %s) has %d characters and KServe appends up to 25; set a name of at most 38" $name $from (len $name))) -}}
 {{- end -}}
 {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "name" "value" $name "from" $from) -}}
 {{- $_ := set $plan "name" $name -}}
 {{- $_ := set $plan "children" (dict
-      "deployment" (printf "%s-kserve" $name)
       "service" (printf "%s-kserve-workload-svc" $name)
       "planConfigMap" (printf "%s-plan" $name)
       "serviceAccount" $name
-      "podDisruptionBudget" $name
       "testPod" (printf "%s-test" $name)) -}}
-{{- $_ := set $plan "podLabels" (dict
-      "app.kubernetes.io/name" $name
-      "app.kubernetes.io/part-of" "llminferenceservice"
-      "app.kubernetes.io/component" "llminferenceservice-workload") -}}
 {{- $_ := set $plan "port" 8000 -}}
 {{- end }}
 
@@ -38,4 +36,72 @@ Parts of the plan: the service's name and what KServe makes of it.
 {{- $_ := set .plan "kserveVersion" $version -}}
 {{- $_ := set .plan "capabilities" $row -}}
 {{- $_ := set .plan "apiVersion" $row.apiVersion -}}
+{{- end }}
+
+{{/* The sides of the service, each with what does not depend on its layout. */}}
+{{- define "llm-common.plan.workloads" -}}
+{{- $plan := .plan -}}
+{{- $defaults := include "llm-common.defaults" .root | fromYaml -}}
+{{- $prefill := .llm.prefill -}}
+{{- $common := .llm.engine.args -}}
+{{- $workloads := list (dict
+      "side" "main" "role" (ternary "decode" "both" $prefill.enabled) "words" ""
+      "paths" (dict "parallel" "global.llm.parallel" "replicas" "global.llm.replicas" "resources" "global.llm.overrides.resources")
+      "wanted" .llm.parallel "args" $common "replicas" (int64 .llm.replicas)
+      "port" (ternary 8001 $plan.port $prefill.enabled) "disruptionBudget" $plan.name) -}}
+{{- if $prefill.enabled -}}
+  {{- $workloads = append $workloads (dict
+        "side" "prefill" "role" "prefill" "words" "prefill "
+        "paths" (dict "parallel" "global.llm.prefill.parallel" "replicas" "global.llm.prefill.replicas" "resources" "global.llm.prefill.resources")
+        "wanted" $prefill.parallel "args" (mustMergeOverwrite (deepCopy $common) (deepCopy $prefill.args)) "replicas" (int64 $prefill.replicas)
+        "port" $plan.port "disruptionBudget" (printf "%s-prefill" $plan.name)) -}}
+{{- else -}}
+  {{- $given := (.given.prefill | default dict) -}}
+  {{- range $key := keys (omit $given "enabled") | sortAlpha -}}
+    {{- if ne (toJson (get $given $key)) (toJson (get $defaults.prefill $key)) -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.prefill.%s: is set and prefill is not enabled; set global.llm.prefill.enabled: true, or remove it" $key)) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $_ := set $plan "workloads" $workloads -}}
+{{- /* KServe's preset sleeps 15 s before the stop, so that no new request comes, and keeps 5 s for the end (shutdownTimeout) */ -}}
+{{- $_ := set $plan "drain" (dict "preStopSeconds" 15 "graceSeconds" (add 20 (int64 .llm.drainSeconds))) -}}
+{{- end }}
+
+{{/* What KServe calls the pods of a side, once its layout is known. In: plan, side. */}}
+{{- define "llm-common.plan.child" -}}
+{{- $side := .side -}}
+{{- $group := gt $side.nodes 1 -}}
+{{- $prefill := eq $side.role "prefill" -}}
+{{- $_ := set $side "kind" (ternary "LeaderWorkerSet" "Deployment" $group) -}}
+{{- $_ := set $side "child" (printf "%s-kserve%s%s" .plan.name (ternary "-mn" "" $group) (ternary "-prefill" "" $prefill)) -}}
+{{- $component := printf "llminferenceservice-workload%s%s" (ternary "-leader" "" $group) (ternary "-prefill" "" $prefill) -}}
+{{- $components := list $component -}}
+{{- if $group -}}{{- $components = append $components (printf "llminferenceservice-workload-worker%s" (ternary "-prefill" "" $prefill)) -}}{{- end -}}
+{{- $_ := set $side "components" $components -}}
+{{- $_ := set $side "podLabels" (dict
+      "app.kubernetes.io/name" .plan.name
+      "app.kubernetes.io/part-of" "llminferenceservice"
+      "app.kubernetes.io/component" $component) -}}
+{{- end }}
+
+{{/* Gateway, route and endpoint picker: KServe makes them; what we give are images under a mirror. */}}
+{{- define "llm-common.plan.router" -}}
+{{- $plan := .plan -}}
+{{- $enabled := .llm.router.enabled -}}
+{{- $images := $plan.capabilities.images | default dict -}}
+{{- $mirror := (.root.Values.global | default dict).imageRegistry -}}
+{{- $picker := "" -}}
+{{- $sidecar := "" -}}
+{{- if $mirror -}}
+  {{- $picker = include "llm-common.mirrored" (dict "root" .root "ref" ($images.endpointPicker | default "?")) -}}
+  {{- $sidecar = include "llm-common.mirrored" (dict "root" .root "ref" ($images.routingSidecar | default "?")) -}}
+{{- end -}}
+{{- $_ := set $plan "router" (dict "enabled" $enabled "image" $picker) -}}
+{{- $_ := set $plan "sidecarImage" $sidecar -}}
+{{- if $enabled -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "router" "value" (printf "gateway, route %s-kserve-route, endpoint picker %s-kserve-router-scheduler" $plan.name $plan.name) "from" "global.llm.router.enabled") -}}
+{{- else if .llm.prefill.enabled -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" "nothing chooses a prefill engine: without KServe's endpoint picker a request is computed by decode alone, unless its client sends the header x-prefiller-host-port; set global.llm.router.enabled: true") -}}
+{{- end -}}
 {{- end }}

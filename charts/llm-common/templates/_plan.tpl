@@ -6,22 +6,35 @@ Out, in `out`:
   errors     list of text: value path, what is wrong, what to set. The plan never crashes; with errors the rest may be partial
   warnings   list of text, shown by NOTES
   derived    list of {what, value, from}, printed by NOTES and by the plan's ConfigMap
-  name       of the LLMInferenceService          mode        single-device or tensor-parallel
-  children   {deployment, service, planConfigMap, serviceAccount, podDisruptionBudget, testPod, claim}: as KServe and we make them
-  podLabels  labels by which KServe marks the engine's pods
-  port       of the engine's API
+  name       of the LLMInferenceService
+  mode       single-device, tensor-parallel, data-parallel, multi-node, disaggregated or multi-node disaggregated
+  children   {service, planConfigMap, serviceAccount, testPod, claim}: as KServe and we make them
+  port       of the served API
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
   model      {key, uri (as the engine gets it), source, servedName, weightBytes}
-  replicas, tensor (devices per engine)          integers
+  adapters   list of {name, uri}        maxRank  of them, as vLLM takes it
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
   storageInitializer  {render, env}: what KServe's downloading container gets
-  engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR), words (unquoted), args (quoted for the preset), env (list)}
-  resources, nodeSelector, tolerations           of the engine pod
-  startup    {periodSeconds, failureThreshold}
-  sharedMemory  size of /dev/shm, empty where the preset's is enough
+  engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
+  router     {enabled, image (of the endpoint picker where it must be given)}       sidecarImage  likewise
+  drain      {preStopSeconds, graceSeconds} of every engine pod
+  workloads  list: the engine, or in disaggregated mode decode, then prefill. Each:
+    side        main or prefill              role   both, decode or prefill              words   for what is derived: "", "prefill "
+    paths       {parallel, replicas}         wanted, args  the user's values of this side
+    child       name of the Deployment or LeaderWorkerSet      kind      podLabels  by which KServe marks its pods (the
+                leader's, in a group)          components  the values of label app.kubernetes.io/component of all its pods
+    disruptionBudget  name of the PodDisruptionBudget
+    replicas, tensor, data, nodes, devices (of one pod), integers; expert
+    groupData, groupLocal  KServe's parallelism.data and dataLocal, by which it counts the pods of a group
+    port        of vLLM itself
+    command     empty where the preset's is kept; else the exec form
+    args, workerArgs  as the container gets them        argumentWords  before any quoting, for a person
+    env         list                          resources    sharedMemory (size of /dev/shm, empty for the preset's)
+    disk, diskClaim  where offloaded KV cache goes behind host memory
+    nodeSelector, tolerations, supplementalGroups          startup  {periodSeconds, failureThreshold}
 
-Each part is one define that takes the context {root, plan, llm (with defaults), given (without)} and adds to the plan. The rows of
-model and accelerator stay in the context: what others need of them is in the plan.
+Each part is one define that takes the context {root, plan, llm (with defaults), given (without)} and adds to the plan; parts of one
+side get `side` as well. The rows of model and accelerator stay in the context: what others need of them is in the plan.
 */}}
 {{- define "llm-common.plan" -}}
 {{- $root := required "llm-common.plan: missing root" .root -}}
@@ -34,10 +47,24 @@ model and accelerator stay in the context: what others need of them is in the pl
 {{- include "llm-common.plan.kserve" $context -}}
 {{- include "llm-common.plan.model" $context -}}
 {{- include "llm-common.plan.accelerator" $context -}}
-{{- include "llm-common.plan.parallel" $context -}}
+{{- include "llm-common.plan.workloads" $context -}}
+{{- range $side := $plan.workloads -}}
+  {{- $_ := set $context "side" $side -}}
+  {{- include "llm-common.plan.layout" $context -}}
+{{- end -}}
+{{- include "llm-common.plan.mode" $context -}}
+{{- include "llm-common.plan.router" $context -}}
 {{- include "llm-common.plan.cache" $context -}}
+{{- include "llm-common.plan.adapters" $context -}}
 {{- include "llm-common.plan.engine" $context -}}
-{{- include "llm-common.plan.pod" $context -}}
+{{- range $side := $plan.workloads -}}
+  {{- $_ := set $context "side" $side -}}
+  {{- include "llm-common.plan.offloading" $context -}}
+  {{- include "llm-common.plan.engineArguments" $context -}}
+  {{- include "llm-common.plan.engineEnvironment" $context -}}
+  {{- include "llm-common.plan.pod" $context -}}
+{{- end -}}
+{{- include "llm-common.plan.storageInitializer" $context -}}
 {{- end }}
 
 {{/* Add a message. In: plan, to (errors or warnings; default errors), message. */}}

@@ -1,0 +1,165 @@
+{{/* The PodSpec of one engine pod, as KServe merges it over its preset.
+In: root, plan, workload (of the plan), worker (true for the pods behind the leader of a group). Out: YAML. */}}
+{{- define "llm-inference-service.pod" -}}
+{{- $root := .root -}}
+{{- $plan := .plan -}}
+{{- $workload := .workload -}}
+{{- $worker := .worker | default false -}}
+{{- $group := gt $workload.nodes 1 -}}
+{{- $restricted := dict "allowPrivilegeEscalation" false "capabilities" (dict "drop" (list "ALL")) -}}
+serviceAccountName: {{ include "llm-inference-service.serviceAccountName" (dict "root" $root "plan" $plan) | quote }}
+automountServiceAccountToken: false
+terminationGracePeriodSeconds: {{ $plan.drain.graceSeconds }}
+# Engine images start as root unless told otherwise, and KServe's preset forbids root. HOME and /tmp are volumes of the preset.
+securityContext:
+  {{- include "llm-inference-service.podSecurityContext" . | nindent 2 }}
+  {{- with $workload.supplementalGroups }}
+  supplementalGroups:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- with include "llm-common.imagePullSecrets" (dict "root" $root) }}
+imagePullSecrets:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- with $workload.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $workload.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if and (gt $workload.replicas 1) (not $worker) }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- toYaml $workload.podLabels | nindent 8 }}
+{{- end }}
+{{- $sidecar := and (eq $workload.role "decode") (not $worker) }}
+{{- if or $plan.storageInitializer.render $sidecar }}
+initContainers:
+  {{- if $plan.storageInitializer.render }}
+  {{- include "llm-inference-service.storageInitializer" . | nindent 2 }}
+  {{- end }}
+  {{- if $sidecar }}
+  {{- $own := $root.Values.routingSidecar }}
+  # KServe's sidecar sends a prompt to prefill and then to the engine beside it.
+  - name: llm-d-routing-sidecar
+    {{- if $own.image.repository }}
+    image: {{ include "llm-common.image" (dict "root" $root "image" $own.image) | quote }}
+    {{- else }}
+    {{- with $plan.sidecarImage }}
+    image: {{ quote . }}
+    {{- end }}
+    {{- end }}
+    {{- with $own.command }}
+    command:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    resources:
+      {{- include "llm-common.resources" $own.resources | nindent 6 }}
+  {{- end }}
+{{- end }}
+containers:
+  - name: main
+    image: {{ include "llm-common.image" (dict "root" $root "image" $plan.engine.image) | quote }}
+    imagePullPolicy: {{ $plan.engine.pullPolicy }}
+    {{- with $workload.command }}
+    # In place of the preset's script: see llm-common.plan.execForm.
+    command:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with ternary $workload.workerArgs $workload.args $worker }}
+    # Quoted for what they pass on the way to vLLM: see llm-common.shellWord and llm-common.execWord.
+    args:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    env:
+      {{- toYaml $workload.env | nindent 6 }}
+    resources:
+      {{- toYaml $workload.resources | nindent 6 }}
+    {{- if $group }}
+    # The presets for groups add IPC_LOCK, SYS_RAWIO and NET_RAW, which a user other than root does not get anyway and restricted Pod
+    # Security refuses. An empty list would not replace theirs; this is the one capability that it admits.
+    securityContext:
+      capabilities:
+        add: [NET_BIND_SERVICE]
+    {{- end }}
+    {{- if not $worker }}
+    startupProbe:
+      periodSeconds: {{ $workload.startup.periodSeconds }}
+      failureThreshold: {{ $workload.startup.failureThreshold }}
+    {{- end }}
+    {{- if or $workload.disk $workload.diskClaim }}
+    volumeMounts:
+      - name: kv-cache
+        mountPath: /mnt/kv-cache
+    {{- end }}
+{{- if or $workload.sharedMemory $workload.disk $workload.diskClaim }}
+volumes:
+  {{- with $workload.sharedMemory }}
+  # The preset's volume by its name and of its type: merged, not replaced.
+  - name: dshm
+    emptyDir:
+      medium: Memory
+      sizeLimit: {{ . }}
+  {{- end }}
+  {{- if $workload.diskClaim }}
+  - name: kv-cache
+    persistentVolumeClaim:
+      claimName: {{ $workload.diskClaim | quote }}
+  {{- else if $workload.disk }}
+  - name: kv-cache
+    emptyDir:
+      sizeLimit: {{ $workload.disk }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Out: YAML of a PodSecurityContext that restricted Pod Security admits. */}}
+{{- define "llm-inference-service.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* KServe's init container has no security context of its own and restricted Pod Security would refuse the pod.
+In: plan. Out: YAML of a list with one container. */}}
+{{- define "llm-inference-service.storageInitializer" -}}
+- name: storage-initializer
+  {{- with .plan.storageInitializer.env }}
+  env:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    allowPrivilegeEscalation: false
+    capabilities:
+      drop:
+        - ALL
+{{- end }}
+
+{{/* KServe's parallelism of a side, or nothing. In: plan, workload. Out: YAML. */}}
+{{- define "llm-inference-service.parallelism" -}}
+{{- $workload := .workload -}}
+{{- if or (gt $workload.nodes 1) (and (gt $workload.tensor 1) .plan.capabilities.tensorRendered) }}
+parallelism:
+  {{- if gt $workload.tensor 1 }}
+  tensor: {{ $workload.tensor }}
+  {{- end }}
+  {{- if gt $workload.nodes 1 }}
+  # data / dataLocal is the number of pods in a group; the command says what each of them does.
+  data: {{ $workload.groupData }}
+  dataLocal: {{ $workload.groupLocal }}
+  {{- if $workload.expert }}
+  expert: true
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- end }}
