@@ -19,7 +19,7 @@ logs: ## Last lines of the controller and of the engine
 destroy: ## Remove all that make demo made, but for the cache
 	@hack/run destroy
 
-.PHONY: crds preflight deploy
+.PHONY: crds preflight deploy diff
 crds: ## KServe's resource definitions (CA=file: PEM of the webhook's CA; without it cert-manager injects it)
 	@hack/run crds $(CA)
 preflight: ## What only the cluster knows, before an install (FILE=values/….yaml NAME= NAMESPACE=)
@@ -28,10 +28,15 @@ deploy-%: ## The same for values/deploy-….yaml: basic, 70b, 70b-fp8 (NAME=llm-
 	@hack/run deploy values/$@.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm)
 plan-%: ## What values/deploy-….yaml derives, without a cluster
 	@hack/run plan values/deploy-$*.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm)
+# A change alone is no failure of make: status 1 of hack/run diff.
+diff-%: ## What an upgrade to values/deploy-….yaml would change in the cluster, immutable fields named
+	@hack/run diff values/deploy-$*.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm) || [ $$? -eq 1 ]
+diff: ## The same for one's own (FILE=values/….yaml NAME= NAMESPACE=)
+	@hack/run diff $(FILE) $(NAME) $(NAMESPACE) || [ $$? -eq 1 ]
 deploy: ## Preflight, then install or upgrade with rollback on failure (FILE=values/….yaml NAME= NAMESPACE=)
 	@hack/run deploy $(FILE) $(NAME) $(NAMESPACE)
 
-.PHONY: deps generate golden verify lint test smoke smoke-full
+.PHONY: deps generate golden verify lint test smoke smoke-full scale
 deps: ## Pack the charts' dependencies (needed before helm install from a clone)
 	@hack/run deps
 generate: ## Write the generated files: schemas, defaults
@@ -48,8 +53,11 @@ smoke: ## Real pods in the kind cluster, one case a property
 	@hack/run stages smoke
 smoke-full: ## The long matrix: Helm 3 and 4, both kinds of apply, every fault
 	@hack/run stages smoke-full
+scale: ## N releases at once in a control plane with fake nodes: seconds and memory of each service (N=30)
+	@hack/run scale $(N)
 
 CA ?=
 FILE ?=
 NAME ?=
 NAMESPACE ?=
+N ?= 30

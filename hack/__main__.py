@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hack.console import StepFailed, fail, say
+from hack.diff import UNKNOWN
 from hack.kube import Cluster
 from hack.shell import CommandFailed
 
@@ -88,6 +89,24 @@ def _deploy(arguments: list[str]) -> None:
     say("installed" if platform.release(cluster, name, namespace, values) else "unchanged")
 
 
+def _diff(arguments: list[str]) -> int:
+    """What an upgrade would change; the statuses of hack/diff.py, so that a script can tell a change from a refusal."""
+    from hack import diff, preflight
+
+    values, name, namespace = _named("diff", arguments)
+    report = diff.compare(_current_cluster(), preflight.objects(values, name, namespace), name, namespace)
+    say(report.text())
+    return report.status
+
+
+def _scale(arguments: list[str]) -> None:
+    from hack import scale
+
+    if len(arguments) != 1 or not arguments[0].isdigit() or int(arguments[0]) < 1:
+        raise StepFailed(f"N: {' '.join(arguments) or 'nothing'} is no number of releases; make scale N=30")
+    scale.scale(int(arguments[0]))
+
+
 def _named(command: str, arguments: list[str]) -> tuple[Path, str, str]:
     """Values file, release name and namespace as given."""
     if len(arguments) == 3 and not Path(arguments[0]).is_file():
@@ -112,14 +131,17 @@ def _release(command: str, arguments: list[str]) -> tuple[Cluster, Path, str, st
 
     values, name, namespace = _named(command, arguments)
     cluster = _current_cluster()
-    found = preflight.problems(cluster, preflight.objects(values, name, namespace), namespace)
-    if found:
-        raise StepFailed("the cluster is not ready:\n  - " + "\n  - ".join(found))
+    found = preflight.check(cluster, preflight.objects(values, name, namespace), namespace)
+    for warning in found.warnings:
+        say(f"warning: {warning}")
+    if found.problems:
+        raise StepFailed("the cluster is not ready:\n  - " + "\n  - ".join(found.problems))
     say("the cluster is ready for this release")
     return cluster, values, name, namespace
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {
+# A command that returns a status ends with it; the others end with 0, or 1 when they fail.
+COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     **{name: _demo(name) for name in ("demo", "status", "chat", "logs", "destroy")},
     "deps": _deps,
     "generate": _generate,
@@ -130,6 +152,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "preflight": _preflight,
     "deploy": _deploy,
     "plan": _plan,
+    "diff": _diff,
+    "scale": _scale,
 }
 
 
@@ -138,14 +162,14 @@ def main() -> int:
     if not arguments or arguments[0] not in COMMANDS:
         return fail(f"{' '.join(arguments) or 'no command'}: choose one of {', '.join(COMMANDS)}")
     try:
-        COMMANDS[arguments[0]](arguments[1:])
+        return COMMANDS[arguments[0]](arguments[1:]) or 0
     except StepFailed as error:
-        return fail(error.reason, error.look)
+        failed = fail(error.reason, error.look)
     except (CommandFailed, TimeoutError) as error:
-        return fail(str(error))
+        failed = fail(str(error))
     except KeyboardInterrupt:
-        return fail("interrupted; run the same command again, finished parts are kept")
-    return 0
+        failed = fail("interrupted; run the same command again, finished parts are kept")
+    return UNKNOWN if arguments[0] == "diff" else failed
 
 
 if __name__ == "__main__":

@@ -1,49 +1,380 @@
-"""Preflight at a real API server: each thing that is missing gives its one message."""
+"""Preflight at a real API server: each thing that is missing gives its one message, and what is there gives none."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
 from hack import kserve, preflight
+from hack.kube import Cluster, Object
 from hack.paths import VALUES
+from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
 from tests.controlplane.conftest import NAMESPACE
-from tests.harness.controlplane import ControlPlane, running
+from tests.harness import nodes
+from tests.harness.controlplane import ControlPlane, namespace, running
+
+NO_PODS = (
+    f"controller: no pod of {kserve.CONTROLLER} is available, so the service cannot be created; "
+    "see kubectl -n kserve describe pods"
+)
+LABEL = "example.com/accelerator"
+DEVICE = "example.com/gpu"
+
+
+def service(name: str = "demo", *, gpus: int = 0, selector: str = "", tolerate: bool = False, **spec: Any) -> Object:
+    """A service as the charts render it, cut to what preflight reads."""
+    model = {"uri": "hf://some/model", "name": name}
+    template = {"template": pod(gpus, selector, tolerate)}
+    metadata = {"name": name, "namespace": NAMESPACE}
+    kind = {"apiVersion": "serving.kserve.io/v1alpha2", "kind": "LLMInferenceService"}
+    return {**kind, "metadata": metadata, "spec": {"model": model, "replicas": 1, **template, **spec}}
+
+
+def pod(gpus: int = 0, selector: str = "", tolerate: bool = False, memory: str = "1Gi") -> Object:
+    requests = {"cpu": "1", "memory": memory, **({DEVICE: str(gpus)} if gpus else {})}
+    return {
+        "containers": [{"name": "main", "resources": {"requests": requests}}],
+        **({"nodeSelector": {LABEL: selector}} if selector else {}),
+        **({"tolerations": [{"key": DEVICE, "operator": "Exists", "effect": "NoSchedule"}]} if tolerate else {}),
+    }
+
+
+def claim(name: str, *, modes: tuple[str, ...] = ("ReadWriteOnce",), **spec: Any) -> Object:
+    wanted = {"accessModes": list(modes), "resources": {"requests": {"storage": "1Gi"}}, **spec}
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": wanted}
+
+
+def storage_class(name: str, provisioner: str = "example.com/shared", *, default: bool = False) -> Object:
+    annotations = {preflight.DEFAULT_CLASS: "true"} if default else {}
+    kind = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"}
+    return {**kind, "metadata": {"name": name, "annotations": annotations}, "provisioner": provisioner}
+
+
+@contextmanager
+def there(cluster: Cluster, *objects: Object) -> Iterator[None]:
+    """Objects for the length of a block."""
+    cluster.apply(objects)
+    try:
+        yield
+    finally:
+        for obj in objects:
+            scope = ("-n", obj["metadata"]["namespace"]) if "namespace" in obj["metadata"] else ()
+            # Nothing here takes away the finalizers that the API server sets on claims and volumes.
+            patch = '{"metadata": {"finalizers": null}}'
+            target = (_resource(obj), obj["metadata"]["name"], *scope)
+            cluster.kubectl("delete", *target, "--wait=false")
+            cluster.kubectl("patch", *target, "--type=merge", "-p", patch, check=False)
+
+
+def _resource(obj: Object) -> str:
+    group, _, version = obj["apiVersion"].rpartition("/")
+    return f"{obj['kind']}.{version}.{group}"
+
+
+@contextmanager
+def machines(plane: ControlPlane, *made: nodes.Node) -> Iterator[None]:
+    nodes.create(plane, list(made))
+    try:
+        yield
+    finally:
+        plane.cluster.kubectl("delete", "node", *(node.name for node in made))
+
+
+def gpu_node(name: str, devices: int, *, label: str = "h100", memory: str = "64Gi", taint: bool = False) -> nodes.Node:
+    taints = ({"key": DEVICE, "value": "present", "effect": "NoSchedule"},) if taint else ()
+    return nodes.Node(name, {LABEL: label}, taints, {DEVICE: devices}, memory=memory)
+
+
+@pytest.fixture
+def ready(plane: ControlPlane) -> Iterator[ControlPlane]:
+    """The control plane with a node for everybody and a default class; only the controller's pod is missing."""
+    with machines(plane, nodes.Node("plain")), there(plane.cluster, storage_class("standard", default=True)):
+        yield plane
+
+
+def problems(plane: ControlPlane, *release: Object) -> list[str]:
+    """What preflight finds beside the controller, which runs as a process here."""
+    found = preflight.check(plane.cluster, list(release), NAMESPACE)
+    assert found.warnings == []
+    assert found.problems[0] == NO_PODS
+    return found.problems[1:]
+
+
+def warnings(plane: ControlPlane, *release: Object) -> list[str]:
+    found = preflight.check(plane.cluster, list(release), NAMESPACE)
+    assert found.problems == [NO_PODS]
+    return found.warnings
+
+
+# --- what a cluster needs ---------------------------------------------------------------------------------------------
+
+NO_NODES = (
+    "nodes: none of 0 takes the {} (the cluster has none); label or add nodes, or set global.llm.overrides.nodeSelector "
+    "and global.llm.overrides.tolerations"
+)
 
 
 def test_an_empty_cluster_misses_everything(tmp_path: Path) -> None:
     release = preflight.objects(VALUES / "demo.yaml", "demo", NAMESPACE)
+    split = service(router={"route": {}, "scheduler": {}}, prefill={"template": pod(), "worker": pod()})
     with running(tmp_path) as empty:
-        found = preflight.problems(empty.cluster, release, NAMESPACE)
-    assert found == [
+        demo, modes = (preflight.check(empty.cluster, objects, NAMESPACE) for objects in (release, [split]))
+    definitions = [
+        f"resource definition {name}: is not in the cluster; run make crds, then install values/platform.yaml"
+        for name in kserve.CRDS
+    ]
+    controller = "controller: there is no Deployment llmisvc-controller-manager in kserve; install values/platform.yaml"
+    assert demo == preflight.Findings(
+        [
+            *definitions,
+            controller,
+            "claim demo-models: does not exist in namespace llm; create it, or set global.llm.cache.existingClaim "
+            "(or the model's pvc:// uri) to one that does",
+            NO_NODES.format("engine"),
+        ]
+    )
+    lacking = "resource definition {}: is not in the cluster and {}, " + preflight.RESTART
+    assert modes.problems == [
+        *definitions,
         *(
-            f"resource definition {name}: is not in the cluster; run make crds, then install values/platform.yaml"
-            for name in kserve.CRDS
+            lacking.format(name, why)
+            for name, why in (
+                (preflight.GROUPS, "an engine over several nodes is a group of it; install LeaderWorkerSet 0.8"),
+                (preflight.GATEWAYS, "the service has a route; install the Gateway API"),
+                (preflight.ROUTES, "the service has a route; install the Gateway API"),
+                (
+                    preflight.POOLS,
+                    "the endpoint picker picks from a pool; install the Gateway API Inference Extension 1.5",
+                ),
+                (
+                    preflight.OLD_POOLS,
+                    "the decode side knows its prefill pods by it; apply KServe's "
+                    "config/llmisvc/gateway-inference-extension.yaml",
+                ),
+            )
         ),
-        "controller: there is no Deployment llmisvc-controller-manager in kserve; install values/platform.yaml",
-        "claim demo-models: does not exist in namespace llm; create it, or set global.llm.cache.existingClaim "
-        "(or the model's pvc:// uri) to one that does",
+        controller,
+        NO_NODES.format("decode engine"),
+        NO_NODES.format("prefill engine, leader"),
     ]
 
 
-def test_a_controller_without_pods_and_a_claim_that_is_there(plane: ControlPlane) -> None:
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "demo-models", "namespace": NAMESPACE},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-    }
-    plane.cluster.apply([claim])
+def test_a_ready_cluster_misses_nothing_but_the_pod(ready: ControlPlane) -> None:
     release = preflight.objects(VALUES / "demo.yaml", "demo", NAMESPACE)
-    assert preflight.problems(plane.cluster, release, NAMESPACE) == [
-        "controller: no pod of llmisvc-controller-manager is available, so the service cannot be created; "
-        "see kubectl -n kserve describe pods"
+    with there(ready.cluster, claim("demo-models")):
+        assert problems(ready, *release) == []
+
+
+def test_what_other_projects_define_is_there(ready: ControlPlane) -> None:
+    split = service(router={"scheduler": {}}, prefill={"template": pod(), "worker": pod()})
+    assert problems(ready, split) == []
+
+
+def test_a_tenant_is_told_what_was_not_looked_at(plane: ControlPlane) -> None:
+    tenant = Cluster(plane.kubeconfig("tenant", impersonate="system:serviceaccount:llm:default"))
+    found = preflight.check(tenant, [service()], NAMESPACE)
+    assert found.problems == []
+    assert [warning.split(";")[0] for warning in found.warnings] == [
+        f"{title}: not checked" for title in ("resource definitions", "controller", "served names", "nodes")
     ]
 
 
-def test_a_claim_of_the_release_itself_is_not_missing(plane: ControlPlane, tmp_path: Path) -> None:
+# --- names and routes -------------------------------------------------------------------------------------------------
+
+ROUTER = {"route": {}, "gateway": {"refs": [{"name": "mine"}]}}
+GATEWAY = {**DEFAULT_GATEWAY, "metadata": {"name": "mine", "namespace": NAMESPACE}}
+TAKEN = "served name {}: LLMInferenceService first in namespace llm has it too"
+TODO = "set another servedName (global.llm.models), remove the other service, or install into another namespace"
+
+
+def named(name: str, served: str, *adapters: str, **spec: Any) -> Object:
+    lora = {"lora": {"adapters": [{"name": adapter, "uri": "hf://some/adapter"} for adapter in adapters]}} if adapters else {}
+    return service(name, **{**spec, "model": {"uri": "hf://some/model", "name": served, **lora}})
+
+
+def test_two_routed_services_of_one_name(ready: ControlPlane) -> None:
+    with there(ready.cluster, GATEWAY, named("first", "qwen", "french", router=ROUTER)):
+        routed = problems(ready, named("second", "qwen", router=ROUTER))
+        adapter = problems(ready, named("second", "french", router=ROUTER))
+        assert problems(ready, named("second", "llama", router=ROUTER)) == []
+        assert problems(ready, named("first", "qwen", router=ROUTER)) == []  # its own upgrade
+    told = "and the gateway leads its requests to one of the two only"
+    assert routed == [f"{TAKEN.format('qwen')}, {told}; {TODO}"]
+    assert adapter == [f"{TAKEN.format('french')}, {told}; {TODO}"]
+
+
+def test_two_services_of_one_name_without_routes_are_a_warning(ready: ControlPlane) -> None:
+    with there(ready.cluster, named("first", "qwen")):
+        assert warnings(ready, named("second", "qwen")) == [
+            f"{TAKEN.format('qwen')}; without a route for both only their addresses differ, else {TODO}"
+        ]
+
+
+def test_members_of_a_routing_group_share_a_name(ready: ControlPlane) -> None:
+    def member(name: str, group: str) -> Object:
+        return named(name, "qwen", router={**ROUTER, "route": {"group": group, "weight": 1}})
+
+    with there(ready.cluster, GATEWAY, member("first", "canary")):
+        assert problems(ready, member("second", "canary")) == []
+        assert len(problems(ready, member("second", "other"))) == 1
+
+
+def test_a_gateway_that_does_not_exist(ready: ControlPlane) -> None:
+    named_gateway, default = service(router=ROUTER), service(router={"route": {}, "gateway": {}})
+    assert problems(ready, named_gateway) == [
+        "gateway llm/mine: does not exist, so the service gets no route; spec.router.gateway.refs names it: create it"
+    ]
+    assert problems(ready, default) == []
+    with there(ready.cluster, GATEWAY):
+        assert problems(ready, named_gateway) == []
+    ready.cluster.kubectl("delete", preflight.GATEWAYS, DEFAULT_GATEWAY["metadata"]["name"], "-n", kserve.NAMESPACE)
+    try:
+        assert problems(ready, default) == [
+            "gateway kserve/kserve-ingress-gateway: does not exist, so the service gets no route; ConfigMap "
+            "kserve/inferenceservice-config names it (kserve-controller.configuration.gateway): create it"
+        ]
+    finally:
+        ready.cluster.apply([DEFAULT_GATEWAY])
+
+
+# --- storage ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_of_the_release_itself_is_not_missing(ready: ControlPlane, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump({"global": {"llm": {"model": "qwen2-5-7b-instruct", "accelerator": "nvidia-l40s"}}}))
     release = preflight.objects(values, "fresh", NAMESPACE)
-    assert not [message for message in preflight.problems(plane.cluster, release, NAMESPACE) if message.startswith("claim")]
+    assert not [message for message in problems(ready, *release) if message.startswith("claim")]
+
+
+def test_without_a_default_class(ready: ControlPlane) -> None:
+    ready.cluster.kubectl("annotate", "storageclass", "standard", f"{preflight.DEFAULT_CLASS}-")
+    assert problems(ready, service(), claim("new")) == [
+        "claim new: there is no default storage class (the cluster has standard); set global.llm.cache.storageClassName to one "
+        "that does"
+    ]
+    assert problems(ready, service(), claim("new", storageClassName="standard")) == []
+    with there(ready.cluster, claim("new")):
+        assert problems(ready, service(), claim("new")) == []  # it stayed from an earlier release
+
+
+def test_a_class_that_does_not_exist(ready: ControlPlane) -> None:
+    wanted = claim("new", storageClassName="fast")
+    assert problems(ready, service(), wanted) == [
+        "claim new: storage class fast does not exist (the cluster has standard); set global.llm.cache.storageClassName to one "
+        "that does"
+    ]
+    volume = nodes.volume(wanted)
+    with there(ready.cluster, volume):
+        status = '{"status": {"phase": "Available"}}'
+        ready.cluster.kubectl("patch", "pv", volume["metadata"]["name"], "--subresource=status", "--type=merge", "-p", status)
+        assert problems(ready, service(), wanted) == []  # made by hand
+
+
+def test_a_shared_claim_of_a_class_for_one_node(ready: ControlPlane) -> None:
+    def shared(name: str) -> list[str]:
+        return problems(ready, service(), claim("new", modes=("ReadWriteMany",), storageClassName=name))
+
+    with there(ready.cluster, storage_class("local", "rancher.io/local-path")):
+        assert shared("local") == [
+            "claim new: asks for ReadWriteMany, which rancher.io/local-path of storage class local does not give (the cluster "
+            "has local, standard); set global.llm.cache.storageClassName to one of a shared file system, or "
+            "global.llm.cache.existingClaim"
+        ]
+        assert shared("standard") == []
+        assert problems(ready, service(), claim("new", storageClassName="local")) == []
+
+
+def test_one_claim_for_several_pods(ready: ControlPlane) -> None:
+    def mounting(replicas: int) -> Object:
+        return service(replicas=replicas, model={"uri": "pvc://weights/model", "name": "demo"})
+
+    with there(ready.cluster, claim("weights")):
+        assert warnings(ready, mounting(3)) == [
+            "claim weights: is ReadWriteOnce and 3 engine pods mount it, so that all of them must fit on one node; set "
+            "global.llm.cache.existingClaim to a ReadWriteMany or ReadOnlyMany claim"
+        ]
+        assert warnings(ready, mounting(1)) == []
+    with there(ready.cluster, claim("weights", modes=("ReadOnlyMany",))):
+        assert warnings(ready, mounting(3)) == []
+
+
+# --- nodes ------------------------------------------------------------------------------------------------------------
+
+ADD = "label or add nodes, or set global.llm.overrides.nodeSelector and global.llm.overrides.tolerations"
+LOWER = "add nodes, or lower global.llm.replicas or global.llm.parallel"
+
+
+def test_no_node_takes_the_engine(ready: ControlPlane) -> None:
+    wanted = service(gpus=8, selector="h100")
+    with machines(ready, gpu_node("a100", 8, label="a100"), gpu_node("tainted", 8, taint=True), gpu_node("cordoned", 8)):
+        ready.cluster.kubectl("cordon", "cordoned")
+        assert problems(ready, wanted) == [
+            f"nodes: none of 4 takes the engine (1 because it is cordoned, 2 because label {LABEL}=h100 is missing, "
+            f"1 because taint {DEVICE}=present:NoSchedule is not tolerated); {ADD}"
+        ]
+        assert problems(ready, service(gpus=8, selector="h100", tolerate=True)) == []
+
+
+def test_too_few_devices(ready: ControlPlane) -> None:
+    with machines(ready, gpu_node("four", 4), gpu_node("eight", 8)):
+        assert problems(ready, service(gpus=8, selector="h100", replicas=2)) == [
+            f"nodes: 1 of 2 pods of the engine find room: each asks for 8 {DEVICE}, and the nodes that it may run on have "
+            f"eight: 8, four: 4; {LOWER}"
+        ]
+        assert problems(ready, service(gpus=8, selector="h100")) == []
+        assert problems(ready, service(gpus=4, selector="h100", replicas=3)) == []
+
+
+def test_too_little_memory(ready: ControlPlane) -> None:
+    with machines(ready, gpu_node("small", 8, memory="32Gi")):
+        wanted = service(selector="h100")
+        wanted["spec"]["template"] = pod(8, "h100", memory="187828Mi")
+        assert problems(ready, wanted) == [
+            "nodes: 0 of 1 pods of the engine find room: each asks for 187828Mi memory, and the nodes that it may run on have "
+            f"small: 32768Mi; {LOWER}"
+        ]
+
+
+def test_both_sides_share_the_nodes(ready: ControlPlane) -> None:
+    def split(prefill: int) -> Object:
+        return service(gpus=4, selector="h100", prefill={"replicas": prefill, "template": pod(2, "h100")})
+
+    with machines(ready, gpu_node("eight", 8)):
+        assert problems(ready, split(2)) == []
+        assert problems(ready, split(3)) == [
+            f"nodes: 2 of 3 pods of the prefill engine find room: each asks for 2 {DEVICE}, and the nodes that it may run on "
+            f"have eight: 4; {LOWER}"
+        ]
+
+
+def test_an_engine_over_several_nodes(ready: ControlPlane) -> None:
+    wanted = service(gpus=8, selector="h100", worker=pod(8, "h100"), parallelism={"data": 16, "dataLocal": 8})
+    with machines(ready, gpu_node("one", 8)):
+        assert problems(ready, wanted) == [
+            f"nodes: 0 of 1 pods of the engine, worker find room: each asks for 8 {DEVICE}, and the nodes that it may run on "
+            f"have one: 0; {LOWER}"
+        ]
+        with machines(ready, gpu_node("two", 8)):
+            assert problems(ready, wanted) == []
+
+
+def test_where_nodes_are_added_on_demand_it_is_a_warning(ready: ControlPlane) -> None:
+    metadata = {"name": "cluster-autoscaler-status", "namespace": "kube-system"}
+    with there(ready.cluster, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}):
+        assert warnings(ready, service(gpus=8, selector="h100")) == [
+            f"nodes: none of 1 takes the engine (1 because label {LABEL}=h100 is missing); {ADD}; "
+            "the cluster autoscaler may add nodes"
+        ]
+
+
+def test_another_namespace_is_another_world(ready: ControlPlane) -> None:
+    namespace(ready, "elsewhere")
+    with there(ready.cluster, named("first", "qwen")):
+        assert preflight.check(ready.cluster, [named("second", "qwen")], "elsewhere").warnings == []

@@ -55,7 +55,7 @@ Experts are cut, or with `expert` spread, over all tensor x data devices (vLLM, 
   {{- if and $asked (eq $data 0) -}}{{- $ranks = div $total $asked -}}{{- end -}}
   {{- $product := mul (max 1 $asked) (max 1 $ranks) -}}
   {{- if and (gt $asked 1) (not $accelerator.resource) -}}
-    {{- $wrong = printf "%s.tensor: %d counts devices and %s has none; set one of 1" $path $asked $plan.acceleratorKey -}}
+    {{- $wrong = printf "%s.tensor: %d counts devices and %s has none; set one of %s" $path $asked $plan.acceleratorKey "1" -}}
   {{- else if and $asked (gt $asked $most) -}}
     {{- $wrong = printf "%s.tensor: %d is more than the %d devices of %s; set one of %s" $path $asked $most (ternary "one node" (printf "%d nodes" $nodes) (eq $nodes 1)) (join ", " $sizes) -}}
   {{- else if and $asked $heads (ne (mod $heads $asked) 0) -}}

@@ -21,7 +21,8 @@ In: text. Out: text. */}}
 {{- end -}}
 {{- end }}
 
-{{/* One word of a command without a shell, byte for byte: KServe's Go templating and the kubelet only. In: text. Out: text. */}}
+{{/* One word of an exec-form command (`command: [vllm, serve, …]`, no shell), which passes KServe's Go templating and the kubelet.
+In: text. Out: text. */}}
 {{- define "llm-common.execWord" -}}
 {{- include "llm-common.templateLiteral" (replace "$" "$$" .) -}}
 {{- end }}
