@@ -24,6 +24,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def look_at(architectures: set[str]) -> None:
 
     registry._run_in_subprocess = lambda function: function()
     for name in architectures:
-        registry.ModelRegistry.models[name].inspect_model_cls()
+        with suppress(Exception):  # the case itself will tell
+            registry.ModelRegistry.models[name].inspect_model_cls()
 
 
 def answers(platform: str, cases: list[Case], architectures: set[str]) -> list[Answer]:

@@ -40,7 +40,7 @@ def create(plane: ControlPlane, objects: list[Object], namespace: str, name: str
 
 def wait_deployment(plane: ControlPlane, namespace: str, name: str) -> Object:
     """The Deployment of an engine on one node."""
-    return wait_workloads(plane, {"spec": {}}, namespace, name)[0]
+    return wait_workloads(plane, {"spec": {"template": {}}}, namespace, name)[0]
 
 
 def children_of(service: Object, name: str) -> list[tuple[str, str]]:

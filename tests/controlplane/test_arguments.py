@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from hack.kube import until
 from hack.paths import CHARTS, VALUES
 from tests.controlplane import merged
 from tests.controlplane.conftest import NAMESPACE
-from tests.harness import HelmError, exec_chart, hostile, render, values_file
+from tests.harness import HelmError, hostile, render, values_file
 from tests.harness.container import engine_container, kubelet, run_stub
 from tests.harness.controlplane import ControlPlane
 
@@ -104,9 +105,17 @@ def test_every_word_arrives_through_the_presets_shell(plane: ControlPlane, words
 
 
 def test_every_word_arrives_without_a_shell(plane: ControlPlane, words: list[str], tmp_path: Path) -> None:
-    """The exec form, in which the multi-node mode gives its words: Go templating and the kubelet, no `eval`."""
-    container = install(plane, exec_chart.write(tmp_path / "chart"), "exec-words", {"words": words})
-    assert container["command"] == ["vllm", "serve", "/mnt/models"]
-    argv, _ = run_stub(container, tmp_path / "run")
-    assert argv[:2] == ["serve", "/mnt/models"]
-    assert_same(argv[2:], words)
+    """On several nodes the chart gives its own command: Go templating and the kubelet, no `eval`; leader and worker alike."""
+    with values_file(engine(args={"x-list": words})) as file:
+        given = ("--values", VALUES / "deploy-multi-node.yaml", "--values", file)
+        plane.cluster.helm("install", "exec-words", CHARTS / "llm-stack", "-n", NAMESPACE, *given)
+    group = "exec-words-kserve-mn"
+    until(lambda: plane.cluster.get("leaderworkerset", group, "-n", NAMESPACE), 30, f"no {group}")
+    template = (plane.cluster.get("leaderworkerset", group, "-n", NAMESPACE) or {})["spec"]["leaderWorkerTemplate"]
+    for pod in ("leaderTemplate", "workerTemplate"):
+        container = engine_container(template[pod]["spec"])
+        assert container["command"] == ["vllm", "serve", "/mnt/models"]
+        argv, _ = run_stub(container, tmp_path / pod)
+        start = argv.index("--x-list") + 1
+        assert_same(argv[start : start + len(words)], words)
+        assert argv[start + len(words) :] == (["--headless"] if pod == "workerTemplate" else [])

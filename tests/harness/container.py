@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,9 +45,12 @@ def kubelet(text: str, env: Mapping[str, str]) -> str:
     return out + text[checkpoint:]
 
 
+TLS = re.compile(r"\{\{ if \.GlobalConfig\.EnableTLS \}\}.*?\{\{ else \}\}(.*?)\{\{ end \}\}", re.DOTALL)
+
+
 def templated(text: str) -> str:
-    """KServe's templating, of which our quoting uses one action: a raw string that prints two braces."""
-    left = text.replace("{{`{{`}}", "\0")
+    """KServe's templating, of which we use two actions: a raw string that prints two braces, and KServe's switch for TLS, off."""
+    left = TLS.sub(r"\1", text.replace("{{`{{`}}", "\0"))
     assert "{{" not in left, f"KServe would take {text!r} for a template"
     return left.replace("\0", "{{")
 
