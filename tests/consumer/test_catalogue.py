@@ -210,8 +210,9 @@ def test_bytes_of_a_token_are_what_another_catalogue_counts(name: str) -> None:
 
 @pytest.mark.parametrize("key", [key for key in ACCELERATORS if ACCELERATORS[key]["resource"]])
 def test_a_driver_reports_a_little_less_than_is_sold(key: str) -> None:
+    """By no more than 6.5 %: a size in decimal gigabytes would be 6.9 % less."""
     row = ACCELERATORS[key]
-    assert 0.93 < row["memoryBytes"] / (SOLD[key] * 2**30) <= 1
+    assert 0.935 < row["memoryBytes"] / (SOLD[key] * 2**30) <= 1
     assert f"{SOLD[key]} GB" in row["source"]
 
 

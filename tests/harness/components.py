@@ -85,6 +85,15 @@ def _budget(values: Values) -> bool:
     return bool(_model(values) and enabled and one(values, "global.llm.replicas") > 1)
 
 
+def _prefill_budget(values: Values) -> bool:
+    enabled = one(values, f"{MODEL_CHART}.podDisruptionBudget.enabled") and one(values, "global.llm.prefill.enabled")
+    return bool(_model(values) and enabled and one(values, "global.llm.prefill.replicas") > 1)
+
+
+def _policy(values: Values) -> bool:
+    return bool(_model(values) and one(values, f"{MODEL_CHART}.networkPolicy.enabled"))
+
+
 def _account(values: Values) -> bool:
     return bool(_model(values) and one(values, f"{MODEL_CHART}.serviceAccount.create"))
 
@@ -117,6 +126,8 @@ ROWS = (
     Row("LLMInferenceService", "{name}", MODEL_CHART, "llm-inference-service", _model),
     Row("ServiceAccount", "{name}", MODEL_CHART, "llm-inference-service", _account),
     Row("PodDisruptionBudget", "{name}", MODEL_CHART, "llm-inference-service", _budget),
+    Row("PodDisruptionBudget", "{name}-prefill", MODEL_CHART, "llm-inference-service", _prefill_budget),
+    Row("NetworkPolicy", "{name}", MODEL_CHART, "llm-inference-service", _policy),
     Row("ConfigMap", "{name}-plan", MODEL_CHART, "plan", _model),
     Row("Pod", "{name}-test", MODEL_CHART, "test", _model),
     Row("PersistentVolumeClaim", "{name}-models", CACHE_CHART, "model-cache", _claim),
@@ -165,6 +176,7 @@ POD_SECURITY_EXEMPTIONS = {
     "LLMInferenceService/llm-inference-service/main": "KServe's preset gives the engine's container its securityContext, which "
     "a service cannot repeat without replacing it; tests/invariants/test_pods.py reads it in the preset, and "
     "tests/controlplane in the merged pod",
+    "LLMInferenceService/llm-inference-service/llm-d-routing-sidecar": "likewise: KServe's preset has the securityContext",
 }
 
 

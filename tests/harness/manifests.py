@@ -51,13 +51,18 @@ class Manifests:
 
 
 def pod_specs(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
-    """Every pod specification with `Kind/name` of its owner: pods, workloads, and the engine template of a service."""
+    """Every pod specification with `Kind/name` of its owner: pods, workloads, and what a service asks for (`Kind/name/part`)."""
     for obj in objects:
         spec = obj.get("spec", {})
         owner = f"{obj['kind']}/{obj['metadata']['name']}"
         if obj["kind"] == "Pod":
             yield owner, spec
         elif obj["kind"] == "LLMInferenceService":
-            yield owner, spec["template"]
+            for part in ("template", "worker"):
+                for side, prefix in ((spec, ""), (spec.get("prefill", {}), "prefill.")):
+                    if part in side:
+                        yield owner if side is spec and part == "template" else f"{owner}/{prefix}{part}", side[part]
+            if "router" in spec:
+                yield f"{owner}/router.scheduler.template", spec["router"]["scheduler"]["template"]
         elif "template" in spec and "spec" in spec["template"]:
             yield owner, spec["template"]["spec"]

@@ -10,7 +10,7 @@ import yaml
 
 from hack.paths import CHARTS
 from tests.harness import EXAMPLES, SCENARIOS, Manifests, Scenario, pod_specs
-from tests.harness.components import POD_SECURITY_EXEMPTIONS, release
+from tests.harness.components import POD_SECURITY_EXEMPTIONS, overlay, release
 from tests.harness.manifests import Object
 
 # Of each list of a container or a pod, the keys that must differ from entry to entry.
@@ -61,6 +61,11 @@ def shared_with_the_node(spec: Object) -> list[str]:
     return wrong
 
 
+def object_of(owner: str) -> str:
+    """`Kind/name` of an owner that may name a part as well."""
+    return "/".join(owner.split("/")[:2])
+
+
 def components(manifests: Manifests) -> dict[str, str]:
     return {
         f"{obj['kind']}/{obj['metadata']['name']}": obj["metadata"]["labels"]["app.kubernetes.io/component"]
@@ -76,7 +81,7 @@ def test_every_pod_is_restricted(scenario: Scenario) -> None:
     for owner, spec in found.items():
         assert shared_with_the_node(spec) == [], owner
         for container in containers(spec):
-            exemption = f"{owner.split('/')[0]}/{component[owner]}/{container['name']}"
+            exemption = f"{owner.split('/')[0]}/{component[object_of(owner)]}/{container['name']}"
             if exemption not in POD_SECURITY_EXEMPTIONS:
                 assert restricted(spec, container) == [], f"{owner}, container {container['name']}"
 
@@ -89,19 +94,38 @@ def test_no_exemption_is_left_over() -> None:
         for owner, spec in pod_specs(manifests.objects):
             for container in containers(spec):
                 if restricted(spec, container):
-                    needed.add(f"{owner.split('/')[0]}/{component[owner]}/{container['name']}")
+                    needed.add(f"{owner.split('/')[0]}/{component[object_of(owner)]}/{container['name']}")
     assert needed == set(POD_SECURITY_EXEMPTIONS)
 
 
-def test_the_preset_makes_the_engine_restricted(scenario: Scenario, model: bool) -> None:
-    """The exemption's reason: the engine as KServe merges it, our pod with its preset's container."""
+def presets(service: Object) -> Iterator[tuple[Object, Object]]:
+    """The pods that a service asks for, each with the preset's pod that KServe lays it over."""
+
+    def preset(name: str) -> Object:
+        loaded: Object = yaml.safe_load((PRESETS / f"kserve-config-llm-{name}.yaml").read_text())["spec"]
+        return loaded
+
+    prefill = service.get("prefill")
+    for side, role in ((service, "decode-" if prefill else ""), (prefill, "prefill-")):
+        if side:
+            spec = preset(f"{role}{'worker-data-parallel' if 'worker' in side else 'template'}")
+            below = spec["prefill"] if side is prefill else spec
+            for part in {"template", "worker"} & set(side):
+                yield below[part], side[part]
+    if "router" in service:
+        yield preset("scheduler")["router"]["scheduler"]["template"], service["router"]["scheduler"]["template"]
+
+
+def test_the_presets_make_the_pods_restricted(scenario: Scenario, model: bool) -> None:
+    """The exemptions' reason: each container as KServe merges it, our pod with its preset's container of the same name."""
     if not model:
         return
-    preset = yaml.safe_load((PRESETS / "kserve-config-llm-template.yaml").read_text())["spec"]["template"]
-    (theirs,) = [container for container in preset["containers"] if container["name"] == "main"]
-    spec = release(scenario).one("LLMInferenceService")["spec"]["template"]
-    (ours,) = spec["containers"]
-    assert restricted(spec, {**theirs, **ours}) == []
+    service = release(scenario).one("LLMInferenceService")["spec"]
+    for below, ours in presets(service):
+        theirs = {container["name"]: container for container in containers(below)}
+        for container in containers(ours):
+            merged = overlay(theirs.get(container["name"], {}), container)
+            assert restricted(ours, merged) == [], f"{container['name']} over {below}"
 
 
 def test_no_list_says_one_thing_twice(scenario: Scenario) -> None:
@@ -125,7 +149,10 @@ def test_images_have_a_version(scenario: Scenario) -> None:
         for container in containers(spec):
             image = container.get("image")
             if image is None:
-                assert container["name"] == "storage-initializer", f"{owner}: only KServe's own container takes KServe's image"
+                own = container["name"] in ("storage-initializer", "llm-d-routing-sidecar") or owner.endswith(
+                    "/router.scheduler.template"
+                )
+                assert own, f"{owner}: only KServe's own containers take KServe's images"
                 continue
             _, _, last = image.rpartition("/")
             assert "@sha256:" in last or ":" in last, f"{owner}: {image}"
@@ -134,7 +161,8 @@ def test_images_have_a_version(scenario: Scenario) -> None:
 
 def test_no_pod_gets_an_api_token_but_the_controller(scenario: Scenario) -> None:
     for owner, spec in pod_specs(release(scenario).objects):
-        assert spec["automountServiceAccountToken"] is (owner == "Deployment/llmisvc-controller-manager"), owner
+        if not owner.endswith("/router.scheduler.template"):  # KServe's own, which watches pods
+            assert spec["automountServiceAccountToken"] is (owner == "Deployment/llmisvc-controller-manager"), owner
 
 
 SPEC: dict[str, Any] = {"securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}}

@@ -133,9 +133,12 @@ def test_budgets_and_spreads_select_pods_of_the_release(scenario: Scenario) -> N
         if not own:
             service = manifests.one("LLMInferenceService")
             assert selector["app.kubernetes.io/name"] == service["metadata"]["name"]
-            assert selector["app.kubernetes.io/component"] == "llminferenceservice-workload"
-            (spread,) = service["spec"]["template"]["topologySpreadConstraints"]
-            assert spread["labelSelector"]["matchLabels"] == selector
+            (expression,) = budget["spec"]["selector"]["matchExpressions"]
+            side = service["spec"]["prefill"] if budget["metadata"]["name"].endswith("-prefill") else service["spec"]
+            (spread,) = side["template"]["topologySpreadConstraints"]
+            labels = dict(spread["labelSelector"]["matchLabels"])
+            assert labels.pop("app.kubernetes.io/component") in expression["values"]
+            assert labels == selector
 
 
 def test_webhooks_are_led_to_a_port_of_their_service(scenario: Scenario) -> None:

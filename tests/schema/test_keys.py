@@ -26,6 +26,21 @@ PROMETHEUS = {
         "autoscaling": {"prometheus": {"url": "http://p:9090", "authModes": "basic", "triggerAuthName": "own"}},
     }
 }
+CPU = {"global": {"llm": {"accelerator": "cpu"}}}
+PREFILL = {"global": {"llm": {"prefill": {"enabled": True}}}}
+ROUTED = {"global": {"llm": {"router": {"enabled": True}}}}
+EXPERTS = {
+    "global": {
+        "llm": {
+            "model": "qwen3-30b-a3b",
+            "accelerator": "nvidia-h100-80gb",
+            "parallel": {"tensor": 2},
+            "prefill": {"enabled": True, "parallel": {"tensor": 2}},
+        }
+    }
+}
+OFFLOADED = {"global": {"llm": {"kvCacheOffloading": {"cpu": "16Gi"}}}}
+SIDECAR = {**PREFILL, "llm-inference-service": {"routingSidecar": {"image": {"repository": "own/own", "tag": "v1"}}}}
 LOCAL = {"configuration": {"localModel": {"enabled": True}}}
 
 # What must be set beside a key for it to have an effect, by path; keys of kserve-controller as that chart sees them.
@@ -33,13 +48,33 @@ COMPANIONS: dict[str, Any] = {
     "global.llm.kserveVersion": NO_CACHE,
     "global.llm.model": SMOKE,
     "global.llm.models": SMOKE,
-    "global.llm.accelerator": {"global": {"llm": {"accelerator": "cpu"}}},
+    "global.llm.accelerator": CPU,
     "global.llm.models.*.uri": NO_CACHE,
     "global.llm.models.*.qkRopeHeadDim": {"global": {"llm": {"models": {"qwen2-5-7b-instruct": {"kvLoraRank": 512}}}}},
-    "global.llm.accelerators": {"global": {"llm": {"accelerator": "cpu"}}},
+    "global.llm.accelerators": CPU,
     "global.llm.engine.version": {"global": {"llm": {"engine": {"args": {"enable-prefix-caching": False}}}}},
     "llm-inference-service.podDisruptionBudget.enabled": TWO,
     "podDisruptionBudget.enabled": TWO,
+    "global.llm.parallel.profile": {"global": {"llm": {"parallel": {"devices": 4}}}},
+    "global.llm.parallel.expert": EXPERTS,
+    "global.llm.prefill.parallel.profile": {"global": {"llm": {"prefill": {"enabled": True, "parallel": {"devices": 4}}}}},
+    "global.llm.prefill.parallel.expert": EXPERTS,
+    **{
+        f"global.llm.prefill.{key}": PREFILL
+        for key in (
+            *("replicas", "args"),
+            *("parallel.tensor", "parallel.data", "parallel.nodes", "parallel.devices"),
+        )
+    },
+    **{
+        f"global.llm.prefill.resources.{key}": {"global": {"llm": {"accelerator": "cpu", "prefill": {"enabled": True}}}}
+        for key in ("requests", "limits")
+    },
+    **{f"global.llm.overrides.resources.{key}": CPU for key in ("requests", "limits")},
+    "global.llm.adapters.*.uri": NO_CACHE,
+    "global.llm.adapters.*.rank": {"global": {"llm": {"adapters": {"sql": {"uri": "hf://example/sql"}}}}},
+    **{f"global.llm.kvCacheOffloading.{key}": OFFLOADED for key in ("evictionPolicy", "disk", "existingClaim")},
+    "global.llm.rdma.count": {"global": {"llm": {"rdma": {"resource": "rdma/ib"}}}},
     "presets.enabled": {"presets": {"enabled": True}},
     "certificates.certManager.issuerRef.kind": ISSUER,
     "certificates.certManager.issuerRef.group": ISSUER,
@@ -78,10 +113,9 @@ INVISIBLE = {
     "llm-stack:global.llm.models.*.task": "a fact that nothing derives from yet",
     "llm-stack:global.llm.models.*.toolCallParser": "a fact that nothing derives from yet",
     "llm-stack:global.llm.models.*.reasoningParser": "a fact that nothing derives from yet",
-    "llm-stack:global.llm.models.*.expertParameters": "a fact that nothing derives from yet",
-    "llm-stack:global.llm.models.*.slidingWindow": "a fact that nothing derives from yet",
-    "llm-stack:global.llm.models.*.slidingLayers": "a fact that nothing derives from yet",
-    "llm-stack:global.llm.accelerators.*.supplementalGroups": "a fact that nothing derives from yet",
+    "llm-stack:global.llm.models.*.expertParameters": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
+    "llm-stack:global.llm.models.*.slidingWindow": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
+    "llm-stack:global.llm.models.*.slidingLayers": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
     "llm-inference-service:enabled": "Helm's condition, which only the umbrella evaluates",
     "kserve-controller:enabled": "Helm's condition, which only the umbrella evaluates",
 }

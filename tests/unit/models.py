@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -73,3 +74,14 @@ def plan(values: Mapping[str, Any], **options: Any) -> dict[str, tuple[str, str]
         if source.strip().startswith("from ") and not line.startswith(" "):
             found[line[:18].strip()] = (line[19:], source.strip().removeprefix("from "))
     return found
+
+
+@dataclass(frozen=True)
+class Case:
+    """Values that are refused with one message, and values beside them that are not."""
+
+    id: str
+    message: str
+    refused: dict[str, Any]
+    accepted: dict[str, Any]
+    namespace: str = "llm"

@@ -87,7 +87,11 @@ def test_what_cannot_start_is_refused_with_the_numbers() -> None:
 
 
 def test_a_request_that_is_too_long_names_the_length_that_fits() -> None:
-    values = {"model": "qwen2-5-72b-instruct", "accelerator": "nvidia-l4"}
+    values = {
+        "model": "qwen2-5-72b-instruct",
+        "models": {"qwen2-5-72b-instruct": {"contextLength": 131072}},
+        "accelerator": "nvidia-l4",
+    }
     with helm_fails(
         "global.llm.model: Qwen/Qwen2.5-72B-Instruct does not start on 8 x nvidia-l4: 18.2 GB of weights, 2 GB of overhead and "
         "2.7 GB for one request of 65536 tokens do not go into 21.7 GB on each device; "

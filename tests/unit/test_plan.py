@@ -163,7 +163,7 @@ def test_a_cpu_engine_gets_no_device() -> None:
 
 
 def test_resources_can_be_replaced_whole() -> None:
-    values = llm(overrides={"resources": {"requests": {"cpu": "2"}, "limits": {"memory": "8Gi"}}})
+    values = llm(accelerator="cpu", overrides={"resources": {"requests": {"cpu": "2"}, "limits": {"memory": "8Gi"}}})
     assert engine(values)["resources"] == {"requests": {"cpu": "2"}, "limits": {"memory": "8Gi"}}
     assert plan(values)["engine resources"][1] == "global.llm.overrides.resources"
 
@@ -173,7 +173,8 @@ def test_resources_can_be_replaced_whole() -> None:
 )
 def test_amounts_are_texts_as_written(given: Any, text: str) -> None:
     """A large number would get an exponent; Go's own form is KServe's webhook's business."""
-    assert engine(llm(overrides={"resources": {"limits": {"memory": given}}}))["resources"]["limits"]["memory"] == text
+    values = llm(accelerator="cpu", overrides={"resources": {"limits": {"memory": given}}})
+    assert engine(values)["resources"]["limits"]["memory"] == text
 
 
 def test_where_engines_run() -> None:
@@ -227,7 +228,10 @@ def test_several_engines_are_spread_and_disrupted_one_at_a_time() -> None:
         "app.kubernetes.io/part-of": "llminferenceservice",
         "app.kubernetes.io/component": "llminferenceservice-workload",
     }
-    assert budget == {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
+    component = labels["app.kubernetes.io/component"]
+    expression = {"key": "app.kubernetes.io/component", "operator": "In", "values": (component,)}
+    common = {key: value for key, value in labels.items() if value != component}
+    assert budget == {"maxUnavailable": 1, "selector": {"matchLabels": common, "matchExpressions": (expression,)}}
     spec = found.one("LLMInferenceService")["spec"]
     assert spec["replicas"] == 3
     (spread,) = spec["template"]["topologySpreadConstraints"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ from hack.paths import CHARTS
 from tests.harness import HelmError, helm_fails, render
 from tests.harness.components import overlay
 from tests.schema.leaves import place
-from tests.unit.models import catalogue, llm, model
+from tests.unit.mode_cases import MODE_CASES
+from tests.unit.models import Case, catalogue, llm, model
 
 TOKEN = "hf_" + "aBcDeFgHiJkLmNoPqRsT"
 SECRET = {"valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
@@ -22,17 +22,6 @@ PLATFORM = {
     "global": {"llm": {"cache": {"enabled": False}}},
 }
 NOTHING = {"llm-inference-service": {"enabled": False}, "global": {"llm": {"cache": {"enabled": False}}}}
-
-
-@dataclass(frozen=True)
-class Case:
-    """Values that are refused with one message, and values beside them that are not."""
-
-    id: str
-    message: str
-    refused: dict[str, Any]
-    accepted: dict[str, Any]
-    namespace: str = "llm"
 
 
 def no_label(name: str) -> str:
@@ -89,7 +78,7 @@ ARGUMENTS: tuple[tuple[str, str, Any, str, Any], ...] = (
         "0.25",
         "device-memory-utilization",
         0.9,
-        f"is no flag of vLLM 0.25, which 0.32, 0.33 has; {UNKNOWN}",
+        f"is no flag of vLLM 0.25, which 0.31, 0.32, 0.33 has; {UNKNOWN}",
         {"gpu-memory-utilization": 0.9},
     ),
     (
@@ -97,7 +86,7 @@ ARGUMENTS: tuple[tuple[str, str, Any, str, Any], ...] = (
         "prefill-context-parallel",
         2,
         "is no flag of vLLM 0.32; set prefill-context-parallel-size",
-        {"prefill-context-parallel-size": 2},
+        {"decode-context-parallel-size": 1},
     ),
     (
         "0.32",
@@ -121,7 +110,7 @@ ARGUMENTS: tuple[tuple[str, str, Any, str, Any], ...] = (
         {"enable-log-requests": True},
     ),
     ("0.32", "disable-log-requests", True, "is no flag of vLLM 0.32; set enable-log-requests", {"enable-log-requests": False}),
-    ("0.32", "headless", False, "is false, and vLLM 0.32 has no negation of it; remove it, or set true", True),
+    ("0.32", "disable-log-stats", False, "is false, and vLLM 0.32 has no negation of it; remove it, or set true", True),
     (
         "0.32",
         "max-model-len.part",
@@ -133,7 +122,7 @@ ARGUMENTS: tuple[tuple[str, str, Any, str, Any], ...] = (
         (version, flag, refused, f"is {is_}, and vLLM {version} takes {wants}; set that", accepted)
         for version, flag, refused, is_, wants, accepted in (
             ("0.32", "enforce-eager", "yes", "a text", "true or false", True),
-            ("0.32", "headless", 1, "a number", "true or false", True),
+            ("0.32", "disable-log-stats", 1, "a number", "true or false", True),
             ("0.32", "max-num-seqs", "many", "a text", "an integer", "16"),
             ("0.32", "max-num-seqs", 1.5, "a number", "an integer", 16),
             ("0.32", "max-num-seqs", True, "true", "an integer", 1048576),
@@ -142,7 +131,7 @@ ARGUMENTS: tuple[tuple[str, str, Any, str, Any], ...] = (
             ("0.32", "max-num-seqs", [16], "a list", "an integer", 16),
             ("0.32", "max-num-seqs", {"a": 1}, "a map", "an integer", 16),
             ("0.32", "gpu-memory-utilization", "high", "a text", "a number", "9e-1"),
-            ("0.32", "gpu-memory-utilization", True, "true", "a number", 1),
+            ("0.32", "gpu-memory-utilization", True, "true", "a number", 0.9),
             ("0.32", "kv-cache-memory-bytes", "64MB", "a text", "an integer, also as 64k or 2M", "64M"),
             ("0.32", "kv-cache-memory-bytes", "1.5M", "a text", "an integer, also as 64k or 2M", "1.5m"),
             ("0.32", "kv-cache-memory-bytes", "auto", "a text", "an integer, also as 64k or 2M", 67108864),
@@ -176,6 +165,7 @@ ARGUMENTS: tuple[tuple[str, str, Any, str, Any], ...] = (
 
 
 CASES = (
+    *MODE_CASES,
     Case("name with a dot", no_label("a.b"), llm(name="a.b"), llm(name="a-b")),
     Case("name with a leading digit", no_label("7b"), llm(name="7b"), llm(name="b7")),
     Case("name in upper case", no_label("Qwen"), llm(name="Qwen"), llm(name="qwen")),
@@ -189,7 +179,7 @@ CASES = (
     ),
     Case(
         "unknown KServe",
-        'global.llm.kserveVersion: "0.15" is not in the capability table; set one of 0.19, 0.20',
+        'global.llm.kserveVersion: "0.15" is not in the capability table; set one of 0.19, 0.20, 0.21',
         llm(kserveVersion="0.15"),
         llm(kserveVersion="0.19"),
     ),
@@ -404,13 +394,17 @@ def test_every_message_of_the_templates_has_a_case() -> None:
     printed = []
     for path in (*(CHARTS / "llm-common" / "templates").glob("*.tpl"), *CHARTS.glob("llm-*/templates/zz-validate/**/*.yaml")):
         for line in path.read_text().splitlines():
-            if "append $errors" in line or (
-                "llm-common.plan.tell" in line and '"to" "warnings"' not in line and "include" in line
+            if (
+                "append $errors" in line
+                or "$wrong = printf" in line
+                or ("llm-common.plan.tell" in line and '"to" "warnings"' not in line and "include" in line)
             ):
-                (text, *_) = re.findall(r'"((?:%s\.%s: |(?:[a-z-]+\.)*(?:global|llm-inference|kserve))[^"]*)"', line)
+                (text, *_) = re.findall(
+                    r'"((?:%s(?:\.[%A-Za-z-]+)*: |(?:[a-z-]+\.)*(?:global|llm-inference|kserve))[^"]*)"', line
+                )
                 printed.append(text)
     assert len(printed) > 15
-    shapes = [re.sub(r"%[qsd]", "\0", text) for text in printed]
+    shapes = [re.sub(r"%[qsdv]", "\0", text) for text in printed]
     shapes = [re.escape(shape).replace("\0", ".*") for shape in shapes]
     unreached = [shape for shape in shapes if not any(re.fullmatch(shape, case.message) for case in CASES)]
     # The release's own name is refused with the same message as global.llm.name.
@@ -439,7 +433,7 @@ def test_helm_itself_refuses_upper_case() -> None:
 SEVERAL = llm(name="7b", model="", accelerator="", kserveVersion="9.9", engine={"image": {"tag": "latest"}})
 MESSAGES = (
     no_label("7b"),
-    'global.llm.kserveVersion: "9.9" is not in the capability table; set one of 0.19, 0.20',
+    'global.llm.kserveVersion: "9.9" is not in the capability table; set one of 0.19, 0.20, 0.21',
     f"global.llm.model: is empty; set one of {MODELS}, or a key of your own in global.llm.models",
     f"global.llm.accelerator: is empty; set one of {ACCELERATORS}, or a key of your own in global.llm.accelerators",
     moving("latest"),

@@ -30,6 +30,9 @@ prefill:
 router:
   enabled: false
 adapters: {}
+features:
+  toolCalling: false
+  reasoning: false
 kvCacheOffloading:
   cpu: ''
   evictionPolicy: lru

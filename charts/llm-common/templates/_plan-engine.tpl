@@ -36,13 +36,25 @@ Parts of the plan: the accelerator, the engine that runs on it, its arguments an
 {{/* What YAML cannot carry from Helm to Kubernetes: the pattern of such characters. */}}
 {{- define "llm-common.lostCharacters" -}}[\x{7f}-\x{9f}\x{fffe}\x{ffff}]{{- end }}
 
-{{/* Flags that other values own, with what to set instead. Out: YAML map. */}}
+{{/* Flags that other values own, with what to set instead. vLLM takes the last of two equal flags, which would be the user's: each
+would win silently over what pods, probes and Services say. Read from KServe's presets and vLLM's parser. Out: YAML map. */}}
 {{- define "llm-common.ownedFlags" -}}
-model: would name other weights than those that are mounted; set global.llm.model
-port: is what KServe's Service and probes ask; remove it
+model: names other weights than those that are mounted, and vLLM ignores it; set global.llm.model
+config: is a file of flags past every check; set global.llm.engine.args
+port: is where KServe's Service and probes ask; remove it
 host: is where KServe's probes ask; remove it
+uds: would leave no port for KServe's probes; remove it
+grpc: would serve gRPC where KServe's probes ask for HTTP; remove it
+grpc-port: would serve gRPC beside what KServe's Service leads to; remove it
+root-path: moves the paths that probes and routes ask for; remove it
+ssl-certfile: is KServe's, whose own configuration switches TLS for probes and Service as well; remove it
+ssl-keyfile: is KServe's, whose own configuration switches TLS for probes and Service as well; remove it
+enable-ssl-refresh: is KServe's, whose own configuration switches TLS for probes and Service as well; remove it
+ssl-ca-certs: asks clients for a certificate, which the kubelet's probes do not have; remove it
+ssl-cert-reqs: asks clients for a certificate, which the kubelet's probes do not have; remove it
 tensor-parallel-size: would disagree with the devices of the pod; set global.llm.parallel.tensor
-pipeline-parallel-size: has no preset in any KServe, so that the devices would idle; set global.llm.parallel.tensor, data or nodes
+pipeline-parallel-size: has no preset in any KServe, so that its devices would idle; set global.llm.parallel.tensor, data or nodes
+prefill-context-parallel-size: multiplies the devices beyond those of the pod; set global.llm.parallel.tensor
 data-parallel-size: would disagree with the devices of the pod; set global.llm.parallel.data
 data-parallel-size-local: follows from the layout; set global.llm.parallel.data and nodes
 data-parallel-rank: follows from the layout; set global.llm.parallel.data and nodes
@@ -51,16 +63,16 @@ data-parallel-address: follows from the layout; set global.llm.parallel.data and
 data-parallel-rpc-port: follows from the layout; set global.llm.parallel.data and nodes
 data-parallel-external-lb: would serve one rank only behind the Service; set global.llm.replicas
 data-parallel-hybrid-lb: would serve one node only behind the Service; set global.llm.replicas
+data-parallel-multi-port-external-lb: opens ports that no Service leads to; set global.llm.replicas
 enable-expert-parallel: would disagree with the fit; set global.llm.parallel.expert
 nnodes: follows from the layout; set global.llm.parallel.nodes
 node-rank: follows from the layout; set global.llm.parallel.nodes
 master-addr: follows from the layout; set global.llm.parallel.nodes
+master-port: follows from the layout; set global.llm.parallel.nodes
 headless: follows from the layout; set global.llm.parallel.nodes
-shutdown-timeout: follows from the pod's grace period; remove it
-ssl-certfile: is KServe's, which serves TLS by its own configuration; remove it
-ssl-keyfile: is KServe's, which serves TLS by its own configuration; remove it
-ssl-ca-certs: is KServe's, which serves TLS by its own configuration; remove it
-enable-ssl-refresh: is KServe's, which serves TLS by its own configuration; remove it
+device-ids: is the device plugin's choice; remove it
+download-dir: is where nothing is downloaded to; set global.llm.cache
+shutdown-timeout: follows from the pod's grace period; set global.llm.drainSeconds
 {{- end }}
 
 {{/* The arguments of a side. In: the context with `side`. */}}
@@ -98,8 +110,14 @@ enable-ssl-refresh: is KServe's, which serves TLS by its own configuration; remo
   {{- if and (hasKey $given $flag) (hasKey $owned $base) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: %s" $path $flag (get $owned $base | replace "global.llm.parallel" (ternary "global.llm.prefill.parallel" "global.llm.parallel" (hasPrefix "global.llm.prefill" $path))))) -}}
   {{- end -}}
-  {{- if and $plan.adapters (has $base (list "enable-lora" "lora-modules" "max-lora-rank")) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is derived from global.llm.adapters; set adapters and their rank there" $path $flag)) -}}
+  {{- if and $plan.adapters (has $base (list "enable-lora" "lora-modules" "max-lora-rank" "max-loras")) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is derived from global.llm.adapters, and would switch off what KServe makes of them; set adapters and their rank there" $path $flag)) -}}
+  {{- end -}}
+  {{- if and (has $base (list "distributed-executor-backend" "data-parallel-backend")) (eq (toString $value) "ray") -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is ray, and no Ray runs in KServe's pods; set mp, or remove it" $path $flag)) -}}
+  {{- end -}}
+  {{- if and (eq $flag "served-model-name") (eq $side.side "main") -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.served-model-name replaces both names that KServe serves, by which routes and helm test ask (%s); set global.llm.models.%s.servedName" $path $plan.model.servedName $plan.model.key)) -}}
   {{- end -}}
   {{- if and (contains "." $flag) (hasKey $derived $base) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is a part of %s, which the plan derives as a whole; set the whole map" $path $flag $base)) -}}
@@ -123,7 +141,7 @@ enable-ssl-refresh: is KServe's, which serves TLS by its own configuration; remo
 {{- else -}}
   {{- $quoted := list -}}
   {{- range $words.words -}}{{- $quoted = append $quoted (include "llm-common.shellWord" .) -}}{{- end -}}
-  {{- $_ := set $side "args" $quoted -}}
+  {{- $_ := set $side "containerArgs" $quoted -}}
 {{- end -}}
 {{- $from := "global.llm.engine.args and the accelerator" -}}
 {{- if eq $side.side "prefill" -}}{{- $from = "global.llm.engine.args, global.llm.prefill.args and the accelerator" -}}{{- end -}}
@@ -135,11 +153,27 @@ The number of devices is KServe's field where its preset renders it, else an arg
 {{- define "llm-common.derivedArgs" -}}
 {{- $args := .into -}}
 {{- $side := .context.side -}}
+{{- $plan := .context.plan -}}
+{{- $model := .context.model -}}
+{{- $features := .context.llm.features -}}
 {{- if .context.accelerator.resource -}}{{- $_ := set $args "gpu-memory-utilization" 0.9 -}}{{- end -}}
 {{- if eq $side.nodes 1 -}}
   {{- if and (gt $side.tensor 1) (not .context.plan.capabilities.tensorRendered) -}}{{- $_ := set $args "tensor-parallel-size" $side.tensor -}}{{- end -}}
   {{- if gt $side.data 1 -}}{{- $_ := set $args "data-parallel-size" $side.data -}}{{- end -}}
   {{- if $side.expert -}}{{- $_ := set $args "enable-expert-parallel" true -}}{{- end -}}
+{{- end -}}
+{{- range $feature := list "toolCalling" "reasoning" -}}
+  {{- if get $features $feature -}}
+    {{- $key := printf "%sParser" (get (dict "toolCalling" "toolCall" "reasoning" "reasoning") $feature) -}}
+    {{- $flag := get (dict "toolCalling" "tool-call-parser" "reasoning" "reasoning-parser") $feature -}}
+    {{- $parser := get $model $key -}}
+    {{- if $parser -}}
+      {{- $_ := set $args $flag $parser -}}
+    {{- else if not (hasKey $side.args $flag) -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.features.%s: the catalogue names no parser for %s; set global.llm.models.%s.%s, or global.llm.engine.args.%s" $feature $plan.model.servedName $plan.model.key $key $flag)) -}}
+    {{- end -}}
+    {{- if eq $feature "toolCalling" -}}{{- $_ := set $args "enable-auto-tool-choice" true -}}{{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- include "llm-common.transferConfig" . -}}
 {{- end }}
@@ -155,11 +189,18 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
 {{- if $side.expert -}}{{- $words = append $words "--enable-expert-parallel" -}}{{- end -}}
 {{- $quoted := list -}}
 {{- range concat $words $side.argumentWords -}}{{- $quoted = append $quoted (include "llm-common.execWord" .) -}}{{- end -}}
-{{- $tls := "{{ if .GlobalConfig.EnableTLS }}%s{{ else }}%s{{ end }}" -}}
-{{- $ours := list "--node-rank" "$(LWS_WORKER_INDEX)" "--master-addr" "$(LWS_LEADER_ADDRESS)" (printf $tls "--enable-ssl-refresh" "--no-enable-ssl-refresh") (printf "--ssl-certfile=%s" (printf $tls "/var/run/kserve/tls/tls.crt" "")) (printf "--ssl-keyfile=%s" (printf $tls "/var/run/kserve/tls/tls.key" "")) -}}
+{{- $refresh := include "llm-common.tlsChoice" (dict "on" "--enable-ssl-refresh" "off" "--no-enable-ssl-refresh") -}}
+{{- $certificate := include "llm-common.tlsChoice" (dict "on" "/var/run/kserve/tls/tls.crt" "off" "") -}}
+{{- $key := include "llm-common.tlsChoice" (dict "on" "/var/run/kserve/tls/tls.key" "off" "") -}}
+{{- $ours := list "--node-rank" "$(LWS_WORKER_INDEX)" "--master-addr" "$(LWS_LEADER_ADDRESS)" $refresh (printf "--ssl-certfile=%s" $certificate) (printf "--ssl-keyfile=%s" $key) -}}
 {{- $_ := set $side "command" (list "vllm" "serve" "/mnt/models") -}}
-{{- $_ := set $side "args" (concat $ours $quoted) -}}
+{{- $_ := set $side "containerArgs" (concat $ours $quoted) -}}
 {{- $_ := set $side "workerArgs" (concat $ours $quoted (list "--headless")) -}}
+{{- end }}
+
+{{/* Text that depends on whether KServe serves TLS, which its own templating decides. In: on, off. */}}
+{{- define "llm-common.tlsChoice" -}}
+{{ "{{" }} if .GlobalConfig.EnableTLS }}{{ .on }}{{ "{{" }} else }}{{ .off }}{{ "{{" }} end }}
 {{- end }}
 
 {{/* The environment of a side. In: the context with `side`. */}}
@@ -179,8 +220,8 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
 {{- if and (gt $side.nodes 1) (hasKey $env "KSERVE_INFER_ROCE") -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.KSERVE_INFER_ROCE: is read by the script of KServe's preset, which an engine on several nodes does not run; set NCCL_IB_HCA, NCCL_IB_GID_INDEX, UCX_NET_DEVICES and NVSHMEM_HCA_LIST to the devices of the nodes") -}}
 {{- end -}}
-{{- if and (gt $side.nodes 1) (hasKey $env "VLLM_ADDITIONAL_ARGS") -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.VLLM_ADDITIONAL_ARGS: is read by the script of KServe's preset, which an engine on several nodes does not run; set global.llm.engine.args") -}}
+{{- if hasKey $env "VLLM_ADDITIONAL_ARGS" -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.VLLM_ADDITIONAL_ARGS: goes through a shell and past every check; set global.llm.engine.args") -}}
 {{- end -}}
 {{- $list := list -}}
 {{- range $name := keys $env | sortAlpha -}}
@@ -209,6 +250,9 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
 {{- $override := $plan.capabilities.storageInitializerOverride | default false -}}
 {{- if and $downloads $plan.capabilities (not $override) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "KServe %s overwrites what a service says about its storage initializer, which downloads %s: restricted Pod Security refuses the pod, and a token must come by the service account's secrets; set global.llm.cache, or run KServe 0.20" $plan.kserveVersion $plan.model.uri)) -}}
+{{- end -}}
+{{- if and .model.gated $downloads (hasPrefix "hf://" $plan.model.source) (not (hasKey .llm.engine.env "HF_TOKEN")) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s is given only to those who accepted its licence; put a token of the hub into a Secret and set global.llm.engine.env.HF_TOKEN.valueFrom.secretKeyRef" $plan.model.source)) -}}
 {{- end -}}
 {{- $_ := set $plan "storageInitializer" (dict "render" (and $downloads $override) "env" $initializer) -}}
 {{- end }}

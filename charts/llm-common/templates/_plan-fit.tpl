@@ -25,11 +25,17 @@ cacheWarning. */}}
 {{- $parallel := $side.paths.parallel -}}
 {{- $arguments := ternary "global.llm.engine.args" "global.llm.prefill.args" (eq $side.side "main") -}}
 {{- $weightBytes := $plan.model.weightBytes -}}
-{{- $utilization := float64 (get $args "gpu-memory-utilization" | default 0.9) | default 0.9 -}}
+{{- /* `quantization: fp8` over weights of two bytes: vLLM casts them while it loads */ -}}
+{{- if and (eq (toString (get $args "quantization")) "fp8") (gt (float64 $weightBytes) (mulf 1.9 ($model.parameters | default $weightBytes))) -}}
+  {{- $weightBytes = int64 $model.parameters -}}
+{{- end -}}
+{{- /* what is no number is refused with the arguments */ -}}
+{{- $utilization := get $args "gpu-memory-utilization" -}}
+{{- $utilization = ternary 0.9 (float64 $utilization) (or (kindIs "bool" $utilization) (empty $utilization)) | default 0.9 -}}
 {{- $fit := dict
       "memory" ($accelerator.memoryBytes | default 0)
       "utilization" $utilization
-      "length" (int64 (get $args "max-model-len" | default $model.contextLength | default 0))
+      "length" (include "llm-common.tokens" (get $args "max-model-len") | int64 | default (int64 ($model.contextLength | default 0)))
       "weightBytes" $weightBytes
       "expertBytes" (ternary 0 (mulf $weightBytes (divf ($model.expertParameters | default 0) ($model.parameters | default 1)) | int64) (empty $model.parameters))
       "element" (ternary 1 2 (hasPrefix "fp8" (toString (get $args "kv-cache-dtype"))))
@@ -45,13 +51,15 @@ cacheWarning. */}}
 {{- end -}}
 {{- $known := and .judge $fit.memory $fit.length $weightBytes $model.layers (or $model.kvLoraRank (and $model.kvHeads $model.headSize)) -}}
 {{- $chosen := int64 (first .candidates) -}}
-{{- $ranks := .data -}}
+{{- $data := .data -}}
+{{- $total := .total -}}
+{{- $ranks := $data -}}
 {{- if $known -}}
   {{- $found := 0 -}}
   {{- range $size := .candidates -}}
     {{- if not $found -}}
-      {{- $ranks = $.data -}}
-      {{- if and $.total (or $side.wanted.profile (eq $.data 0)) -}}{{- $ranks = div $.total $size -}}{{- end -}}
+      {{- $ranks = $data -}}
+      {{- if and $total (or $side.wanted.profile (eq $data 0)) -}}{{- $ranks = div $total $size -}}{{- end -}}
       {{- include "llm-common.fit" (dict "fit" $fit "tensor" $size "data" $ranks) -}}
       {{- if ge $fit.tokens $fit.length -}}{{- $found = $size -}}{{- end -}}
     {{- end -}}
@@ -66,7 +74,7 @@ cacheWarning. */}}
 {{- end -}}
 {{- $_ := set $side "tensor" $chosen -}}
 {{- $from := printf "the smallest number of %s devices that fits" $plan.acceleratorKey -}}
-{{- if $side.wanted.profile -}}{{- $from = printf "%s.profile %s of %d %s devices" $parallel $side.wanted.profile .total $plan.acceleratorKey -}}
+{{- if $side.wanted.profile -}}{{- $from = printf "%s.profile %s of %d %s devices" $parallel $side.wanted.profile $total $plan.acceleratorKey -}}
 {{- else if .asked -}}{{- $from = printf "%s.tensor" $parallel -}}
 {{- else if not $known -}}{{- $from = "one device: not enough facts of model or accelerator to tell what fits" -}}
 {{- end -}}
@@ -104,6 +112,13 @@ Adds to fit: weights, request, budget, tokens (of one data-parallel rank), integ
 {{- $_ := set $fit "budget" $budget -}}
 {{- $free := max 0 (sub $budget (add $weights $overhead)) -}}
 {{- $_ := set $fit "tokens" (div (mul $free $fit.length) (max 1 $request)) -}}
+{{- end }}
+
+{{/* A number of tokens as vLLM reads it: 1k is 1000 and 1K 1024. In: number or text. Out: integer as text, 0 for what is none. */}}
+{{- define "llm-common.tokens" -}}
+{{- $unit := regexFind "[kKmMgG]$" (toString .) -}}
+{{- $factor := get (dict "k" 1000.0 "K" 1024.0 "m" 1000000.0 "M" 1048576.0 "g" 1000000000.0 "G" 1073741824.0) $unit | default 1.0 -}}
+{{- printf "%.0f" (mulf (trimSuffix $unit (toString .) | float64) $factor) -}}
 {{- end }}
 
 {{/* Bytes as gigabytes with one decimal. In: bytes. Out: text. */}}

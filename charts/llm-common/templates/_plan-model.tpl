@@ -16,7 +16,7 @@ Parts of the plan: the model and where its weights are.
 {{- /* bfloat16, as published: two bytes a parameter */ -}}
 {{- $weights := .model.weightBytes | default (mulf (.model.parameters | default 0) 2) | int64 -}}
 {{- $uri := .model.uri | default "" -}}
-{{- $_ := set .plan "model" (dict "key" $key "uri" $uri "source" $uri "servedName" (.model.servedName | default $key) "weightBytes" $weights) -}}
+{{- $_ := set .plan "model" (dict "key" $key "uri" $uri "source" $uri "servedName" (.model.servedName | default $key) "weightBytes" $weights "task" (.model.task | default "generate")) -}}
 {{- end }}
 
 {{/* A claim that the engine mounts read-only instead of downloading. pvc:// is filled already. */}}
@@ -67,10 +67,12 @@ exclude each other (facts of its controller), so that all come from one kind of 
 {{- $model := $plan.model -}}
 {{- $adapters := list -}}
 {{- $rank := 0 -}}
-{{- range $name := keys .llm.adapters | sortAlpha -}}
-  {{- $adapter := get $.llm.adapters $name -}}
+{{- $given := .llm.adapters -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- range $name := keys $given | sortAlpha -}}
+  {{- $adapter := get $given $name -}}
   {{- $path := printf "global.llm.adapters.%s" $name -}}
-  {{- if has $name (list $model.servedName (printf "publishers/%s/models/%s" $.root.Release.Namespace $model.servedName)) -}}
+  {{- if has $name (list $model.servedName (printf "publishers/%s/models/%s" $namespace $model.servedName)) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: is the served name of the model itself; set another name" $path)) -}}
   {{- end -}}
   {{- $uri := $adapter.uri -}}

@@ -64,6 +64,9 @@ Parts of the plan: the service's name, what KServe makes of it, and how requests
   {{- end -}}
 {{- end -}}
 {{- $_ := set $plan "workloads" $workloads -}}
+{{- $ports := list -}}
+{{- range $workloads -}}{{- $ports = append $ports (int .port) -}}{{- end -}}
+{{- $_ := set $plan "metricsPorts" (uniq $ports | sortAlpha) -}}
 {{- /* KServe's preset sleeps 15 s before the stop, so that no new request comes, and keeps 5 s for the end (shutdownTimeout) */ -}}
 {{- $_ := set $plan "drain" (dict "preStopSeconds" 15 "graceSeconds" (add 20 (int64 .llm.drainSeconds))) -}}
 {{- end }}

@@ -9,9 +9,9 @@ Out, in `out`:
   name       of the LLMInferenceService
   mode       single-device, tensor-parallel, data-parallel, multi-node, disaggregated or multi-node disaggregated
   children   {service, planConfigMap, serviceAccount, testPod, claim}: as KServe and we make them
-  port       of the served API
+  port       of the served API           metricsPorts  of the engines themselves
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
-  model      {key, uri (as the engine gets it), source, servedName, weightBytes}
+  model      {key, uri (as the engine gets it), source, servedName, weightBytes, task (generate, embed, score or classify)}
   adapters   list of {name, uri}        maxRank  of them, as vLLM takes it
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
   storageInitializer  {render, env}: what KServe's downloading container gets
@@ -28,7 +28,7 @@ Out, in `out`:
     groupData, groupLocal  KServe's parallelism.data and dataLocal, by which it counts the pods of a group
     port        of vLLM itself
     command     empty where the preset's is kept; else the exec form
-    args, workerArgs  as the container gets them        argumentWords  before any quoting, for a person
+    containerArgs, workerArgs  as a container gets them      argumentWords  before any quoting, for a person
     env         list                          resources    sharedMemory (size of /dev/shm, empty for the preset's)
     disk, diskClaim  where offloaded KV cache goes behind host memory
     nodeSelector, tolerations, supplementalGroups          startup  {periodSeconds, failureThreshold}
@@ -83,7 +83,11 @@ In: context, what (the key under global.llm: model), plural (models). Puts the r
 {{- define "llm-common.plan.row" -}}
 {{- $context := .context -}}
 {{- $key := get $context.llm .what -}}
-{{- $table := mustMergeOverwrite (include (printf "llm-common.catalogue.%s" .plural) $context.root | fromYaml) (get $context.llm .plural) -}}
+{{- /* only the row that is named is parsed: the whole table would be a third of a render */ -}}
+{{- $text := include (printf "llm-common.catalogue.%s" .plural) $context.root -}}
+{{- $table := dict -}}
+{{- range regexFindAll "(?m)^[a-z0-9][a-z0-9-]*:$" $text -1 -}}{{- $_ := set $table (trimSuffix ":" .) dict -}}{{- end -}}
+{{- $table = mustMergeOverwrite $table (regexFind (printf "(?m)^%s:\n( .*\n?)+" (regexQuoteMeta $key)) $text | fromYaml) (get $context.llm .plural) -}}
 {{- $known := keys $table | sortAlpha | join ", " -}}
 {{- if not $key -}}
   {{- include "llm-common.plan.tell" (dict "plan" $context.plan "message" (printf "global.llm.%s: is empty; set one of %s, or a key of your own in global.llm.%s" .what $known .plural)) -}}

@@ -1,6 +1,7 @@
-"""`helm test`: ask the served model for its list, a completion and a stream. Standard library only: runs in the engine image.
+"""`helm test`: ask the served model for its list, and for what it is there for. Standard library only: runs in the engine image.
 
-Environment: BASE_URL, MODEL, PROMPT, MAX_TOKENS, WAIT_SECONDS (how long an engine that still starts is waited for).
+A model that generates is asked for a completion and a stream, one that embeds, scores or classifies for that.
+Environment: BASE_URL, MODEL, TASK (generate, embed, score or classify), PROMPT, MAX_TOKENS, WAIT_SECONDS (how long an engine that still starts is waited for).
 Ends with status 1 and one line that says what was wrong.
 """
 
@@ -38,6 +39,19 @@ models = [entry["id"] for entry in json.load(ask("/v1/models"))["data"]]
 if MODEL not in models:
     sys.exit(f"/v1/models: {MODEL} is not served; served are {models}")
 print(f"models: {', '.join(models)}")
+
+# Path, body, and where the answer has its numbers.
+OTHER = {
+    "embed": ("/v1/embeddings", {"input": os.environ["PROMPT"]}, lambda answer: answer["data"][0]["embedding"]),
+    "score": ("/score", {"text_1": os.environ["PROMPT"], "text_2": [os.environ["PROMPT"]]}, lambda answer: answer["data"]),
+    "classify": ("/classify", {"input": os.environ["PROMPT"]}, lambda answer: answer["data"][0]["probs"]),
+}
+if os.environ["TASK"] in OTHER:
+    path, body, numbers = OTHER[os.environ["TASK"]]
+    answer = json.load(ask(path, {"model": MODEL, **body}))
+    if not numbers(answer):
+        sys.exit(f"{path}: no numbers: {answer}")
+    sys.exit(print(f"{os.environ['TASK']}: {len(numbers(answer))} numbers"))
 
 wanted = {"model": MODEL, "prompt": os.environ["PROMPT"], "max_tokens": int(os.environ["MAX_TOKENS"]), "temperature": 0}
 answer = json.load(ask("/v1/completions", wanted))

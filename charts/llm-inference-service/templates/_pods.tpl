@@ -21,6 +21,15 @@ securityContext:
 imagePullSecrets:
   {{- . | nindent 2 }}
 {{- end }}
+{{- with $root.Values.priorityClassName }}
+priorityClassName: {{ quote . }}
+{{- end }}
+{{- with $root.Values.schedulerName }}
+schedulerName: {{ quote . }}
+{{- end }}
+{{- with $root.Values.runtimeClassName }}
+runtimeClassName: {{ quote . }}
+{{- end }}
 {{- with $workload.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -72,7 +81,7 @@ containers:
     command:
       {{- toYaml . | nindent 6 }}
     {{- end }}
-    {{- with ternary $workload.workerArgs $workload.args $worker }}
+    {{- with ternary $workload.workerArgs $workload.containerArgs $worker }}
     # Quoted for what they pass on the way to vLLM: see llm-common.shellWord and llm-common.execWord.
     args:
       {{- toYaml . | nindent 6 }}
@@ -93,13 +102,24 @@ containers:
       periodSeconds: {{ $workload.startup.periodSeconds }}
       failureThreshold: {{ $workload.startup.failureThreshold }}
     {{- end }}
-    {{- if or $workload.disk $workload.diskClaim }}
+    {{- if or $workload.disk $workload.diskClaim $root.Values.extraVolumes }}
     volumeMounts:
+      {{- if or $workload.disk $workload.diskClaim }}
       - name: kv-cache
         mountPath: /mnt/kv-cache
+      {{- end }}
+      {{- range $name, $volume := $root.Values.extraVolumes }}
+      - name: {{ $name }}
+        mountPath: {{ $volume.mountPath | quote }}
+        readOnly: {{ ternary $volume.readOnly true (hasKey $volume "readOnly") }}
+      {{- end }}
     {{- end }}
-{{- if or $workload.sharedMemory $workload.disk $workload.diskClaim }}
+{{- if or $workload.sharedMemory $workload.disk $workload.diskClaim $root.Values.extraVolumes }}
 volumes:
+  {{- range $name, $volume := $root.Values.extraVolumes }}
+  - name: {{ $name }}
+    {{- toYaml $volume.source | nindent 4 }}
+  {{- end }}
   {{- with $workload.sharedMemory }}
   # The preset's volume by its name and of its type: merged, not replaced.
   - name: dshm
@@ -117,6 +137,15 @@ volumes:
       sizeLimit: {{ $workload.disk }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Annotations of engine pods: the user's, and what keeps autoscalers away. In: root. Out: YAML map. */}}
+{{- define "llm-inference-service.podAnnotations" -}}
+{{- $annotations := dict -}}
+{{- if .root.Values.doNotEvict -}}
+  {{- $annotations = dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" -}}
+{{- end -}}
+{{- toYaml (mustMergeOverwrite $annotations (deepCopy .root.Values.podAnnotations)) -}}
 {{- end }}
 
 {{/* Out: YAML of a PodSecurityContext that restricted Pod Security admits. */}}
@@ -162,4 +191,27 @@ parallelism:
   {{- end }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* A limit of one voluntary disruption at a time. In: root, plan, workload. Out: YAML of a PodDisruptionBudget. */}}
+{{- define "llm-inference-service.podDisruptionBudget" -}}
+{{- $workload := .workload -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ $workload.disruptionBudget | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
+  labels:
+    {{- include "llm-common.labels" (dict "root" .root "name" .plan.name "component" "llm-inference-service") | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      {{- toYaml (omit $workload.podLabels "app.kubernetes.io/component") | nindent 6 }}
+    # All pods of a group: one that goes takes the others along.
+    matchExpressions:
+      - key: app.kubernetes.io/component
+        operator: In
+        values:
+          {{- toYaml $workload.components | nindent 10 }}
 {{- end }}

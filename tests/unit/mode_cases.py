@@ -1,0 +1,354 @@
+"""Values that no mode can serve, each with its one message and a neighbour that passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.models import Case, defined, llm
+from tests.unit.test_fit import BIG
+
+MOE = {"model": "qwen3-30b-a3b", "accelerator": "nvidia-h100-80gb", "parallel": {"tensor": 2}}
+PREFILL = {"prefill": {"enabled": True}}
+P, C = "kv_producer", "kv_consumer"
+
+
+def parallel(**keys: Any) -> dict[str, Any]:
+    return llm(**{**BIG, "parallel": keys})
+
+
+def args(prefill: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+    """A disaggregated service with arguments for both sides, and for prefill."""
+    given = {name if "-" in name else name.replace("_", "-"): value for name, value in keys.items()}
+    return llm(engine={"args": given}, prefill={"enabled": True, "args": prefill or {}})
+
+
+def connector(role: str, name: str = "NixlConnector") -> dict[str, Any]:
+    return {"kv_connector": name, "kv_role": role}
+
+
+def offloading(**keys: Any) -> dict[str, Any]:
+    return llm(kvCacheOffloading=keys)
+
+
+def chart(values: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    return {**values, "llm-inference-service": keys}
+
+
+ADAPTER = {"sql": {"uri": "hf://example/sql"}}
+VOLUME = {"mountPath": "/etc/own", "source": {"configMap": {"name": "own"}}}
+
+LAYOUT = (
+    Case(
+        "a profile of nothing",
+        "global.llm.parallel.profile: is latency and there is nothing to lay out; set global.llm.parallel.devices",
+        parallel(profile="latency"),
+        parallel(profile="latency", devices=4),
+    ),
+    Case(
+        "a profile and its result",
+        "global.llm.parallel.profile: is throughput and would choose tensor and data, which are set as well; "
+        "remove profile, or tensor and data",
+        parallel(profile="throughput", devices=8, tensor=4),
+        parallel(devices=8, tensor=4, data=0),
+    ),
+    Case(
+        "data parallelism of nothing",
+        "global.llm.parallel.data: is 0 and there are no devices to share; set it, or global.llm.parallel.devices",
+        parallel(data=0),
+        parallel(data=0, devices=4),
+    ),
+    Case(
+        "more devices than a node",
+        "global.llm.parallel.tensor: 16 is more than the 8 devices of one node; set one of 1, 2, 4, 8",
+        parallel(tensor=16),
+        parallel(tensor=16, nodes=2),
+    ),
+    Case(
+        "devices that are not tensor x data",
+        "global.llm.parallel.devices: is 8 and tensor 4 x data 1 is 4; set devices: 4, or 0",
+        parallel(tensor=4, devices=8),
+        parallel(tensor=4, devices=4),
+    ),
+    Case(
+        "nodes that cannot share",
+        "global.llm.parallel.nodes: tensor 4 x data 1 is 4, which 3 nodes cannot share evenly; set tensor and data so that 3 "
+        "divides their product",
+        parallel(tensor=4, nodes=3),
+        parallel(tensor=4, data=3, nodes=3),
+    ),
+    Case(
+        "data beyond the node",
+        "global.llm.parallel.data: tensor 4 x data 4 is 16, more than the 8 devices of one node; set data to at most 2, or more "
+        "nodes",
+        parallel(tensor=4, data=4),
+        parallel(tensor=4, data=4, nodes=2),
+    ),
+    Case(
+        "nothing fills the nodes",
+        "global.llm.parallel: no tensor x data fills 3 nodes of 8 devices with data 1; set tensor and data so that their product "
+        "is nodes x devices of a pod",
+        parallel(nodes=3),
+        parallel(nodes=3, data=3, tensor=4),
+    ),
+    Case(
+        "prefill beyond the node",
+        "global.llm.prefill.parallel.tensor: 16 is more than the 8 devices of one node; set one of 1, 2, 4, 8",
+        llm(**BIG, prefill={"enabled": True, "parallel": {"tensor": 16}}),
+        llm(**BIG, prefill={"enabled": True, "parallel": {"tensor": 8}}),
+    ),
+    Case(
+        "experts of a dense model",
+        "global.llm.parallel.expert: Qwen/Qwen2.5-72B-Instruct has no experts to spread; set false, or expertParameters in an "
+        "entry of your own in global.llm.models",
+        parallel(expert=True),
+        llm(**{**MOE, "parallel": {"tensor": 2, "expert": True}}),
+    ),
+    Case(
+        "utilisation without room for the driver",
+        "global.llm.engine.args.gpu-memory-utilization: 0.99 leaves less than 1 GB of nvidia-l40s's 48.3 GB for driver and "
+        "context; set at most 0.97",
+        llm(engine={"args": {"gpu-memory-utilization": 0.99}}),
+        llm(engine={"args": {"gpu-memory-utilization": 0.97}}),
+    ),
+    Case(
+        "context beyond the model's",
+        "global.llm.engine.args.max-model-len: 40000 is beyond the 32768 tokens of Qwen/Qwen2.5-7B-Instruct; set at most that, "
+        "or "
+        "hf-overrides with a rope scaling",
+        llm(engine={"args": {"max-model-len": 40000}}),
+        llm(engine={"args": {"max-model-len": 40000, "hf-overrides": {"rope_parameters": {"rope_type": "yarn"}}}}),
+    ),
+    Case(
+        "sides that do not divide",
+        "global.llm.prefill.parallel.tensor: 2 and decode's 3 do not divide each other, which the transfer of the KV cache "
+        "needs; "
+        "set one to a multiple of the other",
+        llm(
+            models={"qwen2-5-7b-instruct": {"heads": 12}},
+            parallel={"tensor": 3},
+            prefill={"enabled": True, "parallel": {"tensor": 2}},
+        ),
+        llm(
+            models={"qwen2-5-7b-instruct": {"heads": 12}},
+            parallel={"tensor": 3},
+            prefill={"enabled": True, "parallel": {"tensor": 6}},
+        ),
+    ),
+)
+
+PREFILLED = (
+    Case(
+        "prefill that is off",
+        "global.llm.prefill.replicas: is set and prefill is not enabled; set global.llm.prefill.enabled: true, or remove it",
+        llm(prefill={"replicas": 2}),
+        llm(prefill={"enabled": True, "replicas": 2}),
+    ),
+    Case(
+        "a name too long for groups of prefill",
+        f'global.llm.name: "{"n" * 32}" (from global.llm.name) has 32 characters and KServe with LeaderWorkerSet appends up to '
+        "32 for prefill on several nodes; set a name of at most 31",
+        llm(**BIG, **PREFILL, name="n" * 32, parallel={"tensor": 8, "nodes": 2}),
+        llm(**BIG, **PREFILL, name="n" * 31, parallel={"tensor": 8, "nodes": 2}),
+    ),
+    Case(
+        "one claim for both sides",
+        "global.llm.cache.accessMode: ReadWriteOnce lets one node mount the weights and prefill and decode are pods of their "
+        "own; "
+        "set ReadWriteMany",
+        llm(**PREFILL, cache={"accessMode": "ReadWriteOnce"}),
+        llm(**PREFILL, cache={"accessMode": "ReadWriteMany"}),
+    ),
+    Case(
+        "one claim for several nodes",
+        "global.llm.cache.accessMode: ReadWriteOnce lets one node mount the weights and global.llm.parallel.nodes is 2; "
+        "set ReadWriteMany",
+        llm(**BIG, parallel={"tensor": 8, "nodes": 2}, cache={"accessMode": "ReadWriteOnce"}),
+        llm(**BIG, parallel={"tensor": 8, "nodes": 2}, cache={"accessMode": "ReadOnlyMany"}),
+    ),
+    Case(
+        "a role for both sides",
+        f"global.llm.engine.args.kv-transfer-config: has kv_role {P} and decode needs {C}; set that, or both sides apart in "
+        "engine.args and prefill.args",
+        args(kv_transfer_config=connector(P)),
+        args(kv_transfer_config=connector("kv_both")),
+    ),
+    Case(
+        "the wrong role for prefill",
+        f"global.llm.prefill.args.kv-transfer-config: has kv_role {C} and prefill needs {P}; set that",
+        args({"kv-transfer-config": connector(C)}),
+        args({"kv-transfer-config": connector(P)}),
+    ),
+    Case(
+        "connectors that differ",
+        "global.llm.prefill.args.kv-transfer-config: has kv_connector MooncakeConnector and decode has NixlConnector; "
+        "set the same on both sides",
+        args({"kv-transfer-config": connector(P, "MooncakeConnector")}),
+        args({"kv-transfer-config": connector(P, "MooncakeConnector")}, kv_transfer_config=connector(C, "MooncakeConnector")),
+    ),
+    Case(
+        "a part of the connector",
+        "global.llm.engine.args.kv-transfer-config.kv_role: is a part of kv-transfer-config, which the plan derives as a whole; "
+        "set the whole map",
+        args(**{"kv-transfer-config.kv_role": "kv_consumer"}),
+        llm(engine={"args": {"kv-transfer-config.kv_role": "kv_both"}}),
+    ),
+    Case(
+        "the connector left out",
+        "global.llm.engine.omitArgs: kv-transfer-config is what mode disaggregated consists of; remove it",
+        llm(**PREFILL, engine={"omitArgs": ["kv-transfer-config"]}),
+        llm(engine={"omitArgs": ["kv-transfer-config"]}),
+    ),
+)
+
+OFFLOADED = (
+    Case(
+        "a disk without memory",
+        "global.llm.kvCacheOffloading.cpu: is empty and vLLM reaches a disk through host memory only; set how much, for example "
+        "16Gi",
+        offloading(disk="100Gi"),
+        offloading(disk="100Gi", cpu="16Gi"),
+    ),
+    Case(
+        "two disks",
+        "global.llm.kvCacheOffloading.disk: existingClaim stands in its place; remove one of them",
+        offloading(cpu="16Gi", disk="100Gi", existingClaim="own"),
+        offloading(cpu="16Gi", existingClaim="own"),
+    ),
+    Case(
+        "vLLM's own switch for offloading",
+        "global.llm.engine.args.kv-offloading-size: would replace the connector that global.llm.kvCacheOffloading sets up; "
+        "remove one of them",
+        llm(kvCacheOffloading={"cpu": "16Gi"}, engine={"args": {"kv-offloading-size": 16}}),
+        llm(engine={"args": {"kv-offloading-size": 16}}),
+    ),
+    Case(
+        "a connector beside offloading",
+        "global.llm.engine.args.kv-transfer-config: replaces the connector that global.llm.kvCacheOffloading sets up; "
+        "remove one of them",
+        llm(kvCacheOffloading={"cpu": "16Gi"}, engine={"args": {"kv-transfer-config": connector("kv_both")}}),
+        llm(engine={"args": {"kv-transfer-config": connector("kv_both")}}),
+    ),
+    Case(
+        "less shared memory than is offloaded",
+        "global.llm.overrides.sharedMemory: 16Gi is smaller than the 17Gi that 2 devices and 16Gi of offloaded KV cache exchange "
+        "there; set at least that, or leave it empty",
+        llm(kvCacheOffloading={"cpu": "16Gi"}, parallel={"tensor": 2}, overrides={"sharedMemory": "16Gi"}),
+        llm(kvCacheOffloading={"cpu": "16Gi"}, parallel={"tensor": 2}, overrides={"sharedMemory": "17Gi"}),
+    ),
+    Case(
+        "resources for another layout",
+        "global.llm.overrides.resources: asks for 1 nvidia.com/gpu and the layout uses 2 in a pod; set limits.nvidia.com/gpu: 2, "
+        "or global.llm.parallel",
+        llm(parallel={"tensor": 2}, overrides={"resources": {"limits": {"nvidia.com/gpu": 1}}}),
+        llm(parallel={"tensor": 2}, overrides={"resources": {"limits": {"nvidia.com/gpu": 2}}}),
+    ),
+    Case(
+        "resources without the devices",
+        "global.llm.prefill.resources: asks for no nvidia.com/gpu and the layout uses 1 in a pod; set limits.nvidia.com/gpu: 1, "
+        "or global.llm.prefill.parallel",
+        llm(prefill={"enabled": True, "resources": {"requests": {"cpu": "8"}}}),
+        llm(prefill={"enabled": True, "resources": {"requests": {"nvidia.com/gpu": "1"}}}),
+    ),
+)
+
+ADAPTERS = (
+    Case(
+        "an adapter named as the model",
+        "global.llm.adapters.chat: is the served name of the model itself; set another name",
+        llm(models={"qwen2-5-7b-instruct": {"servedName": "chat"}}, adapters={"chat": {"uri": "hf://example/chat"}}),
+        llm(models={"qwen2-5-7b-instruct": {"servedName": "chat"}}, adapters={"chats": {"uri": "hf://example/chat"}}),
+    ),
+    Case(
+        "an adapter from another kind of place",
+        "global.llm.adapters.sql.uri: is pvc://claim/sql and the model comes from a hub, which KServe cannot mount together; "
+        "set global.llm.cache.enabled: true, or bring both from one kind of place",
+        llm(cache={"enabled": False}, adapters={"sql": {"uri": "pvc://claim/sql"}}),
+        llm(cache={"enabled": False}, adapters=ADAPTER),
+    ),
+    Case(
+        "adapters on several nodes",
+        "global.llm.adapters: KServe writes their arguments for a shell, and an engine on several nodes has none; "
+        "set global.llm.parallel.nodes: 1",
+        llm(**BIG, parallel={"tensor": 8, "nodes": 2}, adapters=ADAPTER),
+        llm(**BIG, adapters=ADAPTER),
+    ),
+    Case(
+        "adapters by hand beside ours",
+        "global.llm.engine.args.max-loras: is derived from global.llm.adapters, and would switch off what KServe makes of them; "
+        "set adapters and their rank there",
+        llm(adapters=ADAPTER, engine={"args": {"max-loras": 4}}),
+        llm(adapters=ADAPTER, engine={"args": {"max-cpu-loras": 4}}),
+    ),
+)
+
+ARGUMENTS = (
+    *(
+        Case(
+            f"{path}: {flag}",
+            f"{path}.{flag}: {why.replace('global.llm.parallel', 'global.llm.prefill.parallel') if 'prefill' in path else why}",
+            llm(engine={"args": {flag: True}, "version": "0.99"})
+            if "prefill" not in path
+            else llm(engine={"version": "0.99"}, prefill={"enabled": True, "args": {flag: True}}),
+            llm(),
+        )
+        for flag, why in defined("llm-common.ownedFlags").items()
+        for path in (("global.llm.engine.args", "global.llm.prefill.args") if flag == "nnodes" else ("global.llm.engine.args",))
+    ),
+    Case(
+        "Ray",
+        "global.llm.engine.args.distributed-executor-backend: is ray, and no Ray runs in KServe's pods; set mp, or remove it",
+        llm(engine={"args": {"distributed-executor-backend": "ray"}}),
+        llm(engine={"args": {"distributed-executor-backend": "mp"}}),
+    ),
+    Case(
+        "a side door for arguments",
+        "global.llm.engine.env.VLLM_ADDITIONAL_ARGS: goes through a shell and past every check; set global.llm.engine.args",
+        llm(engine={"env": {"VLLM_ADDITIONAL_ARGS": "--max-num-seqs 8"}}),
+        llm(engine={"args": {"max-num-seqs": 8}}),
+    ),
+    Case(
+        "discovery that nobody runs",
+        "global.llm.engine.env.KSERVE_INFER_ROCE: is read by the script of KServe's preset, which an engine on several nodes "
+        "does "
+        "not run; set NCCL_IB_HCA, NCCL_IB_GID_INDEX, UCX_NET_DEVICES and NVSHMEM_HCA_LIST to the devices of the nodes",
+        llm(**BIG, parallel={"tensor": 8, "nodes": 2}, engine={"env": {"KSERVE_INFER_ROCE": "true"}}),
+        llm(**BIG, engine={"env": {"KSERVE_INFER_ROCE": "true"}}),
+    ),
+    Case(
+        "tools without a parser",
+        "global.llm.features.toolCalling: the catalogue names no parser for Qwen/Qwen3-32B; "
+        "set global.llm.models.qwen3-32b.toolCallParser, or global.llm.engine.args.tool-call-parser",
+        llm(model="qwen3-32b", accelerator="nvidia-h200", features={"toolCalling": True}),
+        llm(
+            model="qwen3-32b",
+            accelerator="nvidia-h200",
+            features={"toolCalling": True},
+            engine={"args": {"tool-call-parser": "hermes"}},
+        ),
+    ),
+)
+
+CHART = (
+    Case(
+        "a policy that shuts the gateway out",
+        "llm-inference-service.networkPolicy.from: is empty and global.llm.router is enabled, so that the gateway's requests "
+        "would "
+        "be dropped; set a peer that selects the gateway's pods",
+        chart(llm(router={"enabled": True}), networkPolicy={"enabled": True}),
+        chart(llm(router={"enabled": True}), networkPolicy={"enabled": True, "from": {"gateway": {"podSelector": {}}}}),
+    ),
+    Case(
+        "a volume of two sources",
+        "llm-inference-service.extraVolumes.own.source: names 2 volume sources; set one",
+        chart(llm(), extraVolumes={"own": {**VOLUME, "source": {"configMap": {"name": "own"}, "secret": {"secretName": "own"}}}}),
+        chart(llm(), extraVolumes={"own": VOLUME}),
+    ),
+    Case(
+        "a volume that exists",
+        "llm-inference-service.extraVolumes.dshm: is a volume of KServe's or of this chart; set another name",
+        chart(llm(), extraVolumes={"dshm": VOLUME}),
+        chart(llm(), extraVolumes={"own": VOLUME}),
+    ),
+)
+
+MODE_CASES = (*LAYOUT, *PREFILLED, *OFFLOADED, *ADAPTERS, *ARGUMENTS, *CHART)
