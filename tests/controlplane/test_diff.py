@@ -159,6 +159,8 @@ def test_a_bound_claim_grows_and_never_shrinks(plane: ControlPlane) -> None:
     plane.cluster.apply([claim("3Gi")], manager=diff.MANAGER)
     with pytest.raises(CommandFailed, match="can not be less than"):
         plane.cluster.apply([claim("1Gi")], manager=diff.MANAGER)
+    plane.cluster.kubectl("delete", "pvc/grows", "-n", NAMESPACE, "--wait=false")
+    plane.cluster.kubectl("delete", "storageclass", "expanding")
 
 
 def test_replicas(plane: ControlPlane, tmp_path: Path) -> None:
@@ -195,8 +197,8 @@ def test_a_selector_is_immutable(plane: ControlPlane) -> None:
     plane.cluster.apply([deployment("a")], manager=diff.MANAGER)
     report = diff.compare(plane.cluster, [deployment("b")], "selected", NAMESPACE)
     assert report.refused == [
-        'Deployment/selected spec.selector.matchLabels.part: "a" -> "b"; a selector is immutable; kubectl delete the object, then '
-        "upgrade"
+        'Deployment/selected spec.selector.matchLabels.part: "a" -> "b"; a selector is immutable; kubectl delete the object, '
+        "then upgrade"
     ]
     plane.cluster.kubectl("delete", "deployment", "selected", "-n", NAMESPACE)
 
