@@ -47,7 +47,7 @@ def children_of(service: Object, name: str) -> list[tuple[str, str]]:
     """Kind and name of what KServe makes of a service: the engine first, then prefill, the Service, endpoint picker and route."""
     found = []
     for side, suffix in ((service["spec"], ""), (service["spec"].get("prefill"), "-prefill")):
-        if side:
+        if side is not None:
             group = "worker" in side
             found.append(("leaderworkerset" if group else "deployment", f"{name}-kserve{'-mn' if group else ''}{suffix}"))
     found.append(("service", f"{name}-kserve-workload-svc"))

@@ -159,6 +159,51 @@ def test_a_bound_claim_grows_and_never_shrinks(plane: ControlPlane) -> None:
     plane.cluster.apply([claim("3Gi")], manager=diff.MANAGER)
     with pytest.raises(CommandFailed, match="can not be less than"):
         plane.cluster.apply([claim("1Gi")], manager=diff.MANAGER)
+    plane.cluster.kubectl("delete", "pvc/grows", "-n", NAMESPACE, "--wait=false")
+    plane.cluster.kubectl("delete", "storageclass", "expanding")
+
+
+def test_replicas(plane: ControlPlane, tmp_path: Path) -> None:
+    """More of several restart nobody; the second brings the spread over nodes into the pod template."""
+
+    def several(count: int) -> Mapping[str, Any]:
+        return {"global": {"llm": {"replicas": count, "cache": {"enabled": False}}}}
+
+    name = "diff-replicas"
+    helm(plane, tmp_path, "install", name, several(2))
+    before = template(plane, name)
+    one, three = (diff.compare(plane.cluster, rendered(name, several(count)), name, NAMESPACE) for count in (1, 3))
+    assert one.engines == "engines: RESTART, because of spec.template.topologySpreadConstraints"
+    assert f"LLMInferenceService/{name} spec.replicas: 2 -> 3" in three.changes
+    assert three.engines == "engines: go on without a restart"
+    helm(plane, tmp_path, "upgrade", name, several(3))
+    until(lambda: merged.wait_deployment(plane, NAMESPACE, name)["spec"]["replicas"] == 3, 30, "no third pod is wanted")
+    assert template(plane, name) == before
+    plane.cluster.helm("uninstall", name, "-n", NAMESPACE)
+
+
+def test_a_selector_is_immutable(plane: ControlPlane) -> None:
+    """As of the controller's own Deployment."""
+
+    def deployment(label: str) -> Object:
+        labels = {"app": "selected", "part": label}
+        spec = {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [IMAGE]}},
+        }
+        kind = {"apiVersion": "apps/v1", "kind": "Deployment"}
+        return {**kind, "metadata": {"name": "selected", "namespace": NAMESPACE}, "spec": spec}
+
+    plane.cluster.apply([deployment("a")], manager=diff.MANAGER)
+    report = diff.compare(plane.cluster, [deployment("b")], "selected", NAMESPACE)
+    assert report.refused == [
+        'Deployment/selected spec.selector.matchLabels.part: "a" -> "b"; a selector is immutable; kubectl delete the object, '
+        "then upgrade"
+    ]
+    plane.cluster.kubectl("delete", "deployment", "selected", "-n", NAMESPACE)
+
+
+IMAGE = {"name": "main", "image": "example.com/image:1"}
 
 
 def test_another_name_is_a_new_service(plane: ControlPlane, release: str) -> None:

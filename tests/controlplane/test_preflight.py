@@ -14,10 +14,10 @@ from hack import kserve, preflight
 from hack.kube import Cluster, Object
 from hack.paths import VALUES
 from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
-from tests.controlplane.conftest import NAMESPACE
 from tests.harness import nodes
 from tests.harness.controlplane import ControlPlane, namespace, running
 
+NAMESPACE = "preflight"  # other tests' services would be others of one name
 NO_PODS = (
     f"controller: no pod of {kserve.CONTROLLER} is available, so the service cannot be created; "
     "see kubectl -n kserve describe pods"
@@ -94,6 +94,7 @@ def gpu_node(name: str, devices: int, *, label: str = "h100", memory: str = "64G
 @pytest.fixture
 def ready(plane: ControlPlane) -> Iterator[ControlPlane]:
     """The control plane with a node for everybody and a default class; only the controller's pod is missing."""
+    namespace(plane, NAMESPACE)
     with machines(plane, nodes.Node("plain")), there(plane.cluster, storage_class("standard", default=True)):
         yield plane
 
@@ -134,7 +135,7 @@ def test_an_empty_cluster_misses_everything(tmp_path: Path) -> None:
         [
             *definitions,
             controller,
-            "claim demo-models: does not exist in namespace llm; create it, or set global.llm.cache.existingClaim "
+            "claim demo-models: does not exist in namespace preflight; create it, or set global.llm.cache.existingClaim "
             "(or the model's pvc:// uri) to one that does",
             NO_NODES.format("engine"),
         ]
@@ -177,7 +178,7 @@ def test_what_other_projects_define_is_there(ready: ControlPlane) -> None:
 
 
 def test_a_tenant_is_told_what_was_not_looked_at(plane: ControlPlane) -> None:
-    tenant = Cluster(plane.kubeconfig("tenant", impersonate="system:serviceaccount:llm:default"))
+    tenant = Cluster(plane.kubeconfig("tenant", impersonate="system:serviceaccount:preflight:default"))
     found = preflight.check(tenant, [service()], NAMESPACE)
     assert found.problems == []
     assert [warning.split(";")[0] for warning in found.warnings] == [
@@ -189,7 +190,7 @@ def test_a_tenant_is_told_what_was_not_looked_at(plane: ControlPlane) -> None:
 
 ROUTER = {"route": {}, "gateway": {"refs": [{"name": "mine"}]}}
 GATEWAY = {**DEFAULT_GATEWAY, "metadata": {"name": "mine", "namespace": NAMESPACE}}
-TAKEN = "served name {}: LLMInferenceService first in namespace llm has it too"
+TAKEN = "served name {}: LLMInferenceService first in namespace preflight has it too"
 TODO = "set another servedName (global.llm.models), remove the other service, or install into another namespace"
 
 
@@ -228,7 +229,7 @@ def test_members_of_a_routing_group_share_a_name(ready: ControlPlane) -> None:
 def test_a_gateway_that_does_not_exist(ready: ControlPlane) -> None:
     named_gateway, default = service(router=ROUTER), service(router={"route": {}, "gateway": {}})
     assert problems(ready, named_gateway) == [
-        "gateway llm/mine: does not exist, so the service gets no route; spec.router.gateway.refs names it: create it"
+        "gateway preflight/mine: does not exist, so the service gets no route; spec.router.gateway.refs names it: create it"
     ]
     assert problems(ready, default) == []
     with there(ready.cluster, GATEWAY):
