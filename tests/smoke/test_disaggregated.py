@@ -5,19 +5,45 @@ Without a connector every request is answered as well, with the same text: the p
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
-from hack import demo
+from hack import demo, versions
 from hack.kube import Cluster, until
-from tests.smoke import pods
+from tests.smoke import releases
 from tests.smoke.engine import Engine
 
 NAME = "split"
+OWN = f"app.kubernetes.io/name={NAME}"
 BLOCK = 128  # tokens; vLLM's on CPUs. Only whole blocks can be found in a cache.
+SIDECAR = versions.images()["routing-sidecar"]
+VALUES: dict[str, Any] = {
+    "global": {
+        "llm": {
+            "prefill": {"enabled": True, "replicas": 1, "resources": releases.ENGINE},
+            "engine": {"env": {"NIXL_PTHR_DELAY_US": "1000"}},  # hack/lab/nixl_delay.py
+            "overrides": {"resources": releases.ENGINE},
+        }
+    },
+    "llm-inference-service": {
+        # An older sidecar than KServe's, with other flags: versions.yaml says why.
+        "routingSidecar": {
+            "image": {
+                "registry": SIDECAR.repository.partition("/")[0],
+                "repository": SIDECAR.repository.partition("/")[2],
+                "tag": SIDECAR.tag,
+            },
+            "command": ["/app/pd-sidecar", "-port=8000", "-vllm-port=8001", "-connector=nixlv2", "-secure-proxy=false"],
+            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        }
+    },
+}
 SOURCES = "vllm:prompt_tokens_by_source_total"
 
 
@@ -80,11 +106,11 @@ def assert_kv_is_handed_over(pair: Pair, engine: Engine) -> None:
     assert pair.prefill.complete(text)["choices"][0]["text"] == answer["choices"][0]["text"]
 
 
-@pytest.fixture(scope="module")
-def pair(cluster: Cluster) -> Iterator[Pair]:
-    own = f"app.kubernetes.io/name={NAME}"
-    (decode,) = pods.ready(cluster, demo.NAMESPACE, f"{own},llm-d.ai/role=decode", 1)
-    (prefill,) = pods.ready(cluster, demo.NAMESPACE, f"{own},llm-d.ai/role=prefill", 1)
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[Pair]:
+    """Both engines of the release, once they are ready."""
+    (decode,) = releases.ready(cluster, f"{OWN},llm-d.ai/role=decode", 1)
+    (prefill,) = releases.ready(cluster, f"{OWN},llm-d.ai/role=prefill", 1)
     header = {"x-prefiller-host-port": f"{prefill['status']['podIP']}:{demo.PORT}"}
     with (
         Engine.connect(cluster, demo.NAMESPACE, NAME, decode["metadata"]["name"]) as one,
@@ -93,13 +119,25 @@ def pair(cluster: Cluster) -> Iterator[Pair]:
         yield Pair(one, other, header)
 
 
+@pytest.fixture(scope="module")
+def release(cluster: Cluster) -> Iterator[None]:
+    with releases.installed(cluster, NAME, VALUES):
+        yield
+
+
+@pytest.fixture
+def pair(cluster: Cluster, release: None) -> Iterator[Pair]:
+    with connected(cluster) as both:
+        yield both
+
+
 def test_kv_is_handed_over(pair: Pair) -> None:
     assert_kv_is_handed_over(pair, pair.split)
 
 
 def test_without_the_header_nothing_is_handed_over(pair: Pair) -> None:
     """The same assertions can fail: the prompt is computed by decode itself."""
-    with pytest.raises(AssertionError, match="received=0.0"):
+    with pytest.raises(AssertionError, match=r"received=0\.0"):
         assert_kv_is_handed_over(pair, pair.decode)
 
 
@@ -111,3 +149,19 @@ def test_a_known_text_and_a_stream(pair: Pair) -> None:
     assert len(pieces) > 2
     assert "".join(pieces) == demo.ANSWER
     until(lambda: Counted.of(pair).since(before).received > 0, 10, "nothing was handed over", every=1)
+
+
+@pytest.mark.full
+def test_without_a_connector_nothing_is_handed_over(cluster: Cluster, release: None) -> None:
+    """What the counters are asked for: everything else is as before, the header, HTTP 200 and the text."""
+    service = cluster.get("llminferenceservice", NAME, "-n", demo.NAMESPACE)
+    assert service is not None
+    for template in (service["spec"]["template"], service["spec"]["prefill"]["template"]):
+        arguments = template["containers"][0]["args"]
+        position = arguments.index("--kv-transfer-config")
+        del arguments[position : position + 2]
+    before = releases.pods(cluster, OWN)
+    cluster.kubectl("replace", "-f", "-", stdin=json.dumps(service))
+    releases.wait_gone(cluster, OWN, before)
+    with connected(cluster) as both, pytest.raises(AssertionError, match=r"received=0\.0"):
+        assert_kv_is_handed_over(both, both.split)
