@@ -7,6 +7,7 @@ import os
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from hack import gobuild, paths, versions
@@ -19,7 +20,7 @@ NAME = os.environ.get("LLM_STACK_CLUSTER", "llm-stack")
 PROGRAMS = ("helm", "kind", "kubectl")
 WORKLOADS = ("controller", "engine-cpu")
 LOADED = "/kind/llm-stack-images"  # on the node: one empty file for each archive that was loaded
-NODE_AND_WORKLOADS = ("node", *WORKLOADS)
+MODES = ("lws", "routing-sidecar")  # images of multi-node and disaggregated serving: for make smoke
 MEMORY_GIB = 8
 DISK_COLD_GIB, DISK_WARM_GIB = 25, 8
 REGISTRY = "https://registry-1.docker.io/v2/"
@@ -59,8 +60,8 @@ def image_source() -> str:
     return "registry"
 
 
-def check_machine(source: str) -> None:
-    """Refuse at once what would fail after minutes: tools, memory, disk."""
+def check_machine(names: Sequence[str]) -> None:
+    """Refuse at once what would fail after minutes: tools, memory, disk. `names`: images that must be built from source."""
     if exists():
         return
     gobuild.go_version()
@@ -69,7 +70,7 @@ def check_machine(source: str) -> None:
         raise StepFailed(
             f"memory: {available:.1f} GiB are available and the demo needs {MEMORY_GIB}; end other programs or add memory"
         )
-    need = DISK_WARM_GIB if source == "registry" or _built() else DISK_COLD_GIB
+    need = DISK_WARM_GIB if _built(names) else DISK_COLD_GIB
     folder = paths.cache()
     while not folder.exists():
         folder = folder.parent
@@ -80,8 +81,8 @@ def check_machine(source: str) -> None:
         )
 
 
-def _built() -> bool:
-    return all(images.is_built(name) for name in NODE_AND_WORKLOADS)
+def _built(names: Sequence[str]) -> bool:
+    return all(images.is_built(name) for name in names)
 
 
 def _memory_gib() -> float | None:
@@ -92,22 +93,23 @@ def _memory_gib() -> float | None:
     return next(int(line.split()[1]) / 2**20 for line in lines if line.startswith("MemAvailable:"))
 
 
-def up(timeline: Timeline) -> Cluster:
-    """The cluster, created where it is missing, with the workload images on its node."""
+def up(timeline: Timeline, also: Sequence[str] = ()) -> Cluster:
+    """The cluster, created where it is missing, with the images of the demo, and those named in `also`, on its node."""
     source = image_source()
+    workloads = (*WORKLOADS, *also)
+    names = ("node", *workloads) if source == "source" else ()
     with timeline.step(f"check this machine (images from {source})"):
-        check_machine(source)
-        if source == "source" and not _built():
+        check_machine(names)
+        if not _built(names):
             daemon.ensure_packages(["build"])
         daemon.ensure_docker()
     with timeline.step("programs and images: what is missing is built, the first time for many minutes") as step:
-        names = NODE_AND_WORKLOADS if source == "source" else ()
         builds.build_all(names, step.note, lambda part, seconds: say(f"    {part}: {seconds:.0f} s"), PROGRAMS)
     if not exists():
         with timeline.step(f"kind cluster {NAME}") as step:
             _create(source, step.note)
     if source == "source":
-        missing = [name for name in WORKLOADS if not _is_loaded(images.archive(name))]
+        missing = [name for name in workloads if not _is_loaded(images.archive(name))]
         if missing:
             with timeline.step(f"load images onto the node: {', '.join(missing)}"):
                 archives = [images.archive(name) for name in missing]

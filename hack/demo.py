@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hack import cluster as kind
@@ -23,10 +23,10 @@ PORT = 8000
 START_SECONDS = 600
 
 
-def demo() -> None:
-    """`make demo`: cluster, platform, model, release, one question."""
+def demo(also: Sequence[str] = ()) -> None:
+    """`make demo`: cluster, platform, model, release, one question. `also`: further images that the cluster is to have."""
     timeline = Timeline()
-    cluster = kind.up(timeline)
+    cluster = kind.up(timeline, also)
     with timeline.step("platform: KServe's controller and presets") as step:
         _explained(cluster, kserve.NAMESPACE, lambda: platform.install(cluster, step.note))
     with timeline.step(f"model: fill claim {model.CLAIM}") as step:
@@ -152,11 +152,11 @@ def _explained(cluster: Cluster, namespace: str, act: Any) -> None:
         raise StepFailed(f"{error}\n{diagnosis(cluster, namespace)}", _look(namespace)) from error
 
 
-def request(port: int, path: str, body: Any = None) -> http.client.HTTPResponse:
+def request(port: int, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
     """One request to the forwarded API; StepFailed with the API's own words on an error status."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    headers = {"Content-Type": "application/json"}
-    connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, sent)
     answer = connection.getresponse()
     if answer.status != 200:
         raise StepFailed(f"{path}: HTTP {answer.status}: {answer.read(500).decode(errors='replace')}", "make logs")
@@ -165,7 +165,7 @@ def request(port: int, path: str, body: Any = None) -> http.client.HTTPResponse:
 
 def _models(cluster: Cluster, namespace: str, name: str) -> list[str]:
     try:
-        with cluster.port_forward(namespace, f"{name}-kserve-workload-svc", PORT) as port:
+        with cluster.port_forward(namespace, f"service/{name}-kserve-workload-svc", PORT) as port:
             return [entry["id"] for entry in json.load(request(port, "/v1/models"))["data"]]
     except (OSError, CommandFailed, http.client.HTTPException):
         return []
@@ -190,7 +190,7 @@ def stream(port: int, question: str) -> Iterator[str]:
 
 def converse(cluster: Cluster, namespace: str, name: str, question: str) -> str:
     """Ask, print the answer as it streams, return it."""
-    with cluster.port_forward(namespace, f"{name}-kserve-workload-svc", PORT) as port:
+    with cluster.port_forward(namespace, f"service/{name}-kserve-workload-svc", PORT) as port:
         sys.stdout.write("    ")
         pieces = []
         for piece in stream(port, question):

@@ -49,9 +49,7 @@ def module_dir(name: str) -> Path:
 
 def program(name: str) -> Path:
     """The path of a pinned program, built first if need be; also linked into the cache's `bin/` for people."""
-    pin = next((m for m in versions.go_modules().values() if name in m.build), None)
-    if pin is None:
-        raise StepFailed(f"versions.yaml: no Go module builds `{name}`")
+    pin = module_of(name)
     built = cached.artifact("go", pin.name, _content(pin), lambda target: _build(pin, target)) / name
     link = paths.cache() / "bin" / name
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +58,14 @@ def program(name: str) -> Path:
         fresh.symlink_to(built)
         fresh.rename(link)
     return built
+
+
+def module_of(program_name: str) -> versions.GoModule:
+    """The pinned module that a program is built from; StepFailed when there is none."""
+    pin = next((m for m in versions.go_modules().values() if program_name in m.build), None)
+    if pin is None:
+        raise StepFailed(f"versions.yaml: no Go module builds `{program_name}`")
+    return pin
 
 
 def is_built(name: str) -> bool:

@@ -65,11 +65,11 @@ class Cluster:
             )
 
     @contextmanager
-    def port_forward(self, namespace: str, service: str, port: int) -> Iterator[int]:
-        """A local port that leads to a Service; it lives as long as the block."""
+    def port_forward(self, namespace: str, target: str, port: int) -> Iterator[int]:
+        """A local port that leads to `target` (service/…, pod/…); it lives as long as the block."""
         command = [str(gobuild.program("kubectl")), "--kubeconfig", str(self.kubeconfig), "-n", namespace]
         process = subprocess.Popen(
-            [*command, "port-forward", f"service/{service}", f":{port}"],
+            [*command, "port-forward", target, f":{port}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from hack import cached, deps, kserve
+from hack import cached, deps, kserve, lws
 from hack.certificates import Authority
 from hack.kube import Cluster, Object, until
 from hack.paths import CHARTS, VALUES
@@ -43,18 +43,17 @@ def crds(cluster: Cluster, ca: str) -> None:
     cluster.wait_established(kserve.CRDS)
 
 
-def certificate(cluster: Cluster) -> str:
-    """The CA (PEM) of the webhook's serving certificate, which is made anew when it is missing or about to end.
+def certificate(cluster: Cluster, namespace_name: str, name: str, hosts: tuple[str, ...]) -> str:
+    """The CA (PEM) of a webhook's serving certificate in Secret `name`, which is made anew when it is missing or about to end.
 
     The private key goes straight into the Secret; the CA's key is thrown away.
     """
-    secret = cluster.get("secret", kserve.CERTIFICATE_SECRET, "-n", kserve.NAMESPACE)
+    secret = cluster.get("secret", name, "-n", namespace_name)
     if secret and {"ca.crt", "tls.crt"} <= set(secret["data"]):
         serving = x509.load_pem_x509_certificate(base64.b64decode(secret["data"]["tls.crt"]))
         if serving.not_valid_after_utc - datetime.datetime.now(datetime.UTC) > RENEW_BEFORE:
             return base64.b64decode(secret["data"]["ca.crt"]).decode()
     authority = Authority("llm-stack")
-    hosts = kserve.webhook_hosts()
     signed = authority.sign(hosts[0], dns=hosts)
     data = {"ca.crt": authority.pem, "tls.crt": signed.certificate, "tls.key": signed.key}
     cluster.apply(
@@ -63,7 +62,7 @@ def certificate(cluster: Cluster) -> str:
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "type": "kubernetes.io/tls",
-                "metadata": {"name": kserve.CERTIFICATE_SECRET, "namespace": kserve.NAMESPACE},
+                "metadata": {"name": name, "namespace": namespace_name},
                 "stringData": data,
             }
         ]
@@ -80,7 +79,7 @@ def existing_certificate_values(ca: str) -> Object:
 def install(cluster: Cluster, note: Note) -> None:
     """Everything of the platform plane that the demo needs, serving."""
     cluster.apply([namespace(kserve.NAMESPACE)])
-    ca = certificate(cluster)
+    ca = certificate(cluster, kserve.NAMESPACE, kserve.CERTIFICATE_SECRET, kserve.webhook_hosts())
     note("resource definitions")
     crds(cluster, ca)
     note("controller and presets")
@@ -91,7 +90,46 @@ def install(cluster: Cluster, note: Note) -> None:
 def wait_serving(cluster: Cluster) -> None:
     """Until the API server reaches the controller's webhook: a rollout ends a moment before its Service leads to the new pod."""
     cluster.kubectl("-n", kserve.NAMESPACE, "rollout", "status", f"deployment/{kserve.CONTROLLER}", "--timeout=180s")
-    until(lambda: _webhook_answers(cluster), 60, "the controller's webhook does not answer")
+    probe = {
+        "apiVersion": "serving.kserve.io/v1alpha2",
+        "kind": "LLMInferenceService",
+        "metadata": {"name": "probe", "namespace": kserve.NAMESPACE},
+        "spec": {"model": {"uri": "pvc://probe/probe"}},
+    }
+    until(lambda: _admitted(cluster, probe), 60, "the controller's webhook does not answer")
+
+
+def install_lws(cluster: Cluster, note: Note) -> None:
+    """LeaderWorkerSet for multi-node services, serving, and known to KServe's controller.
+
+    That looks for the kind at its start only, so one which is older than the kind is started anew.
+    """
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": lws.NAMESPACE}}])
+    wanted = lws.objects(certificate(cluster, lws.NAMESPACE, lws.CERTIFICATE_SECRET, lws.WEBHOOK_HOSTS))
+    content = cached.key(wanted)
+    deployment = next(obj for obj in wanted if obj["kind"] == "Deployment")
+    deployment["metadata"].setdefault("annotations", {})[CONTENT] = content
+    there = cluster.get("deployment", lws.CONTROLLER, "-n", lws.NAMESPACE) or {"metadata": {}}
+    if there["metadata"].get("annotations", {}).get(CONTENT) != content:
+        note("LeaderWorkerSet's resource definition, webhooks and controller")
+        cluster.apply(wanted)
+    cluster.wait_established([lws.CRD])
+    cluster.kubectl("-n", lws.NAMESPACE, "rollout", "status", f"deployment/{lws.CONTROLLER}", "--timeout=180s")
+    pod = {"containers": [{"name": "probe", "image": "probe"}]}
+    probe = {
+        "apiVersion": "leaderworkerset.x-k8s.io/v1",
+        "kind": "LeaderWorkerSet",
+        "metadata": {"name": "probe", "namespace": lws.NAMESPACE},
+        "spec": {"leaderWorkerTemplate": {"size": 1, "workerTemplate": {"spec": pod}}},
+    }
+    until(lambda: _admitted(cluster, probe), 60, "LeaderWorkerSet's webhook does not answer")
+
+    since = (cluster.get("crd", lws.CRD) or {})["metadata"]["creationTimestamp"]
+    pods = cluster.items("pods", "-n", kserve.NAMESPACE)
+    if any(pod["status"].get("startTime", since) <= since for pod in pods):
+        note("KServe's controller, which is to see the new kind")
+        cluster.kubectl("-n", kserve.NAMESPACE, "rollout", "restart", f"deployment/{kserve.CONTROLLER}")
+        wait_serving(cluster)
 
 
 def release(cluster: Cluster, name: str, namespace_name: str, values: Path, extra: Object | None = None) -> bool:
@@ -115,13 +153,8 @@ def release(cluster: Cluster, name: str, namespace_name: str, values: Path, extr
     return True
 
 
-def _webhook_answers(cluster: Cluster) -> bool:
-    probe = {
-        "apiVersion": "serving.kserve.io/v1alpha2",
-        "kind": "LLMInferenceService",
-        "metadata": {"name": "probe", "namespace": kserve.NAMESPACE},
-        "spec": {"model": {"uri": "pvc://probe/probe"}},
-    }
+def _admitted(cluster: Cluster, probe: Object) -> bool:
+    """Whether the API server, which asks the webhooks, would take an object."""
     return "probe" in cluster.kubectl("create", "--dry-run=server", "-f", "-", "-o", "name", stdin=json.dumps(probe), check=False)
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hack import cluster, demo, deps, gobuild, schemas
+from hack import cluster, demo, deps, gobuild, platform, schemas
 from hack.console import StepFailed, Timeline, say
 from hack.paths import CHARTS, ROOT, VALUES
 from hack.shell import Arg, run
@@ -107,10 +107,12 @@ def pytest(*arguments: str) -> Callable[[], None]:
 
 
 def smoke(*arguments: str) -> Callable[[], None]:
-    """A stage that brings the demo up and runs the smoke tests in its cluster."""
+    """A stage that brings the demo up, adds what the other modes need, and runs the smoke tests in its cluster."""
 
     def stage() -> None:
-        demo.demo()
+        demo.demo(also=cluster.MODES)
+        with Timeline().step("platform: LeaderWorkerSet") as step:
+            platform.install_lws(cluster.cluster(), step.note)
         pytest("tests/smoke", "--kubeconfig", str(cluster.kubeconfig()), "--durations=0", "--durations-min=5", *arguments)()
 
     return stage

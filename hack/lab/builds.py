@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 
-from hack import gobuild, versions
+from hack import gobuild
 from hack.lab import daemon, engine_image, images, node_image
 
 Note = Callable[[str], None]
@@ -44,7 +44,6 @@ def build_all(names: Sequence[str], note: Note, finished: Finished, programs: Se
 
 def parts(names: Sequence[str], programs: Sequence[str] = ()) -> list[Part]:
     """The parts that images `names` and Go `programs` are built from, those needed by more or longer work first."""
-    used = {"node": node_image.PROGRAMS, "controller": ("llmisvc-controller",)}
     debian = {
         "node": ("node", node_image.base),
         "busybox": ("node", node_image.base),
@@ -53,14 +52,14 @@ def parts(names: Sequence[str], programs: Sequence[str] = ()) -> list[Part]:
     found: dict[str, Part] = {}
 
     def go(program: str) -> str:
-        module = next(pin.name for pin in versions.go_modules().values() if program in pin.build)
+        module = gobuild.module_of(program).name
         title = f"Go: {module}"
         if not gobuild.is_built(module):
             found.setdefault(title, Part(title, partial(gobuild.program, program), go=True))
         return title
 
     for name in sorted(names, key=lambda name: name != "node"):
-        needs = [go(program) for program in used.get(name, ())]
+        needs = [go(program) for program in images.programs(name)]
         if name in debian:
             label, base = debian[name]
             found.setdefault(f"Debian: {label}", Part(f"Debian: {label}", base))

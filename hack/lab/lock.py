@@ -50,7 +50,7 @@ def reduce(text: str) -> str:
         source, lock = Path(scratch, "in.txt"), Path(scratch, "pylock.toml")
         source.write_text("".join(f"{name}=={version}\n" for name, version in wanted.items()))
         run(
-            *(uv(), "pip", "compile", "--quiet", "--native-tls", "--no-config", "--no-deps", "--only-binary", ":all:"),
+            *(uv(), "pip", "compile", "--quiet", "--system-certs", "--no-config", "--no-deps", "--only-binary", ":all:"),
             *("--python-version", PYTHON, "--python-platform", PLATFORM, "--format", "pylock.toml", "-o", lock, source),
         )
         packages = tomllib.loads(lock.read_text())["packages"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hack.demo import PORT, request
@@ -15,16 +15,18 @@ from hack.kube import Cluster
 
 @dataclass(frozen=True)
 class Engine:
-    """The API of one service on a local port."""
+    """The API of one service, or of one of its pods, on a local port; `headers` go with every question."""
 
     port: int
     model: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
-    def connect(cls, cluster: Cluster, namespace: str, name: str) -> Iterator[Engine]:
-        """The workload Service of an LLMInferenceService; its model is the first that it lists."""
-        with cluster.port_forward(namespace, f"{name}-kserve-workload-svc", PORT) as port:
+    def connect(cls, cluster: Cluster, namespace: str, name: str, pod: str = "") -> Iterator[Engine]:
+        """The workload Service of an LLMInferenceService, or a pod; its model is the first that it lists."""
+        target = f"pod/{pod}" if pod else f"service/{name}-kserve-workload-svc"
+        with cluster.port_forward(namespace, target, PORT) as port:
             models = json.load(request(port, "/v1/models"))["data"]
             yield cls(port, models[0]["id"])
 
@@ -35,14 +37,14 @@ class Engine:
     def complete(self, prompt: str, **body: Any) -> dict[str, Any]:
         """A greedy completion."""
         wanted = {"model": self.model, "prompt": prompt, "max_tokens": 24, "temperature": 0, **body}
-        answer: dict[str, Any] = json.load(request(self.port, "/v1/completions", wanted))
+        answer: dict[str, Any] = json.load(request(self.port, "/v1/completions", wanted, self.headers))
         return answer
 
     def stream(self, question: str) -> tuple[list[str], bool]:
         """The pieces of a streamed chat answer, and whether the stream ended with its end mark."""
         body = {"model": self.model, "messages": [{"role": "user", "content": question}], "stream": True, "temperature": 0}
         pieces, ended = [], False
-        for line in request(self.port, "/v1/chat/completions", {**body, "max_tokens": 24}):
+        for line in request(self.port, "/v1/chat/completions", {**body, "max_tokens": 24}, self.headers):
             data = line.decode().strip().removeprefix("data: ")
             if data == "[DONE]":
                 ended = True
@@ -50,7 +52,9 @@ class Engine:
                 pieces += [choice["delta"].get("content") or "" for choice in json.loads(data)["choices"]]
         return pieces, ended
 
-    def metric(self, name: str) -> float:
-        """The sum of a metric over its labels."""
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric over the series that carry `labels`; 0 where there is none."""
         text = request(self.port, "/metrics").read().decode()
-        return sum(float(value) for value in re.findall(rf"^{re.escape(name)}{{[^}}]*}} (\S+)$", text, re.MULTILINE))
+        series = re.findall(rf"^{re.escape(name)}{{([^}}]*)}} (\S+)$", text, re.MULTILINE)
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        return sum(float(value) for carried, value in series if wanted <= set(carried.split(",")))

@@ -40,9 +40,10 @@ def test_after_a_failure_nothing_new_begins() -> None:
 
 def test_parts_of_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gobuild, "is_built", lambda module: False)
-    titles = [part.title for part in builds.parts(["engine-cpu", "controller", "node"], ["kind"])]
+    titles = [part.title for part in builds.parts(["engine-cpu", "controller", "node", "lws", "routing-sidecar"], ["kind"])]
     assert titles.index("Go: kubernetes") == 0, "the longest part begins first"
     assert {"image: node", "image: controller", "image: engine-cpu", "Debian: node", "Debian: engine", "Go: kind"} <= set(titles)
+    assert {"image: lws", "Go: lws", "image: routing-sidecar", "Go: llm-d-inference-scheduler"} <= set(titles)
     assert all(need in titles[: titles.index(p.title)] for p in builds.parts(["controller", "node"]) for need in p.needs)
 
 

@@ -28,26 +28,26 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 
 
 def test_a_fit_machine_passes(machine: pytest.MonkeyPatch) -> None:
-    assert cluster.check_machine("source") is None
-    assert cluster.check_machine("registry") is None
+    assert cluster.check_machine(["node"]) is None
+    assert cluster.check_machine([]) is None
 
 
 def test_too_little_memory(machine: pytest.MonkeyPatch) -> None:
     machine.setattr(cluster, "_memory_gib", lambda: 3.25)
     with pytest.raises(StepFailed) as refused:
-        cluster.check_machine("source")
+        cluster.check_machine(["node"])
     assert refused.value.reason == "memory: 3.2 GiB are available and the demo needs 8; end other programs or add memory"
 
 
 def test_too_little_disk_to_build_but_enough_to_run(machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
     machine.setattr(shutil, "disk_usage", lambda _path: Usage(0, 0, 10 * 2**30))
     with pytest.raises(StepFailed) as refused:
-        cluster.check_machine("source")
+        cluster.check_machine(["node"])
     assert refused.value.reason == (
         f"disk: 10.0 GiB are free at {tmp_path} and 25 are needed; free some or set LLM_STACK_CACHE elsewhere"
     )
     machine.setattr(images, "is_built", lambda _name: True)
-    assert cluster.check_machine("source") is None
+    assert cluster.check_machine(["node"]) is None
 
 
 def test_no_go_and_an_old_go(machine: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -57,11 +57,11 @@ def test_no_go_and_an_old_go(machine: pytest.MonkeyPatch, tmp_path: Path) -> Non
         with pytest.raises(
             StepFailed, match=r"^go: not found; install Go 1\.26 or newer \(https://go\.dev/dl\) and put it on PATH$"
         ):
-            cluster.check_machine("source")
+            cluster.check_machine(["node"])
         (tmp_path / "go").write_text("#!/bin/sh\necho go1.21.3\n")
         (tmp_path / "go").chmod(0o755)
         with pytest.raises(StepFailed, match=r"^go: go1\.21\.3 is too old; install Go 1\.26 or newer \(https://go\.dev/dl\)$"):
-            cluster.check_machine("source")
+            cluster.check_machine(["node"])
     finally:
         gobuild.go_version.cache_clear()
 

@@ -1,0 +1,71 @@
+"""Releases beside the demo's, in its namespace and on its claim: installed, waited for, removed."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hack import demo
+from hack.kube import Cluster, Object, until
+from hack.paths import CHARTS, VALUES
+
+# Two engines that start at once, each on almost a core, leave something for the cluster on a machine with two.
+ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "900m", "memory": "2Gi"}}
+
+
+@contextmanager
+def installed(cluster: Cluster, name: str, values: dict[str, Any]) -> Iterator[None]:
+    """A release with the demo's values and `values` over them, uninstalled with the block if nobody did it before."""
+    install(cluster, name, values)
+    try:
+        yield
+    finally:
+        cluster.helm("uninstall", name, "-n", demo.NAMESPACE, "--ignore-not-found")
+
+
+def install(cluster: Cluster, name: str, values: dict[str, Any]) -> None:
+    """Install or upgrade; nothing is waited for."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(values, file)
+        file.flush()
+        arguments = (name, CHARTS / "llm-stack", "-n", demo.NAMESPACE, "-f", VALUES / "demo.yaml", "-f", Path(file.name))
+        cluster.helm("upgrade", "--install", *arguments)
+
+
+def pods(cluster: Cluster, labels: str) -> list[Object]:
+    """Pods that stay, by name."""
+    found = cluster.items("pods", "-n", demo.NAMESPACE, "-l", labels)
+    return sorted((pod for pod in found if "deletionTimestamp" not in pod["metadata"]), key=lambda pod: pod["metadata"]["name"])
+
+
+def ready(cluster: Cluster, labels: str, count: int, timeout: float = 300) -> list[Object]:
+    """Wait until `count` pods are there and all are Ready; TimeoutError tells what is at fault."""
+
+    def happened() -> bool:
+        found = pods(cluster, labels)
+        return len(found) == count and all(is_ready(pod) for pod in found)
+
+    try:
+        until(happened, timeout, f"not {count} ready pods of {labels}", every=1)
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}\n{demo.diagnosis(cluster, demo.NAMESPACE)}") from error
+    return pods(cluster, labels)
+
+
+def wait_gone(cluster: Cluster, labels: str, before: Iterable[Object], timeout: float = 300) -> None:
+    """Until none of the pods `before` is left but in its own shutdown."""
+    uids = {pod["metadata"]["uid"] for pod in before}
+    until(
+        lambda: not uids & {pod["metadata"]["uid"] for pod in pods(cluster, labels)},
+        timeout,
+        f"old pods of {labels} stay",
+        every=1,
+    )
+
+
+def is_ready(pod: Object) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))

@@ -1,0 +1,83 @@
+"""One service over two pods of a LeaderWorkerSet: they answer as one, compute both, and are replaced together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hack import demo
+from hack.kube import Cluster, Object, until
+from tests.smoke import releases
+from tests.smoke.engine import Engine
+
+NAME = "nodes"
+# The leader also runs an API server for each rank: six processes that start while the worker waits, and more than 2 GiB.
+RESOURCES = {**releases.ENGINE, "limits": {"cpu": "1300m", "memory": "3Gi"}}
+VALUES = {"global": {"llm": {"parallel": {"data": 2, "nodes": 2}, "overrides": {"resources": RESOURCES}}}}
+OWN = f"app.kubernetes.io/name={NAME}"
+
+
+def group(cluster: Cluster) -> tuple[Object, Object]:
+    """Leader and worker, both of one group and serving."""
+    leader, worker = releases.ready(cluster, OWN, 2)
+    labels = [pod["metadata"]["labels"] for pod in (leader, worker)]
+    prefix = "leaderworkerset.sigs.k8s.io"
+    assert [label[f"{prefix}/worker-index"] for label in labels] == ["0", "1"]
+    assert len({label[f"{prefix}/group-key"] for label in labels}) == 1
+    return leader, worker
+
+
+def assert_both_engines_compute(engine: Engine) -> None:
+    """Questions at once are spread over both; the leader counts for all engines."""
+    before = [engine.metric("vllm:generation_tokens_total", engine=rank) for rank in "01"]
+    with ThreadPoolExecutor(8) as at_once:
+        answers = list(at_once.map(engine.complete, ["The quick brown"] * 16))
+    assert {answer["choices"][0]["text"] for answer in answers} == {" fox jumps over the lazy dog."}
+    tokens = sum(answer["usage"]["completion_tokens"] for answer in answers)
+
+    def made() -> list[float]:
+        now = [engine.metric("vllm:generation_tokens_total", engine=rank) for rank in "01"]
+        return [after - old for after, old in zip(now, before, strict=True)]
+
+    until(lambda: sum(made()) == tokens, 10, f"the engines have not counted {tokens} tokens")
+    assert min(made()) > 0, made()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def release(cluster: Cluster) -> Iterator[None]:
+    with releases.installed(cluster, NAME, VALUES):
+        yield
+
+
+def test_two_pods_answer_as_one(cluster: Cluster) -> None:
+    leader, _ = group(cluster)
+    slices = cluster.items("endpointslices", "-n", demo.NAMESPACE, "-l", f"kubernetes.io/service-name={NAME}-kserve-workload-svc")
+    addresses = [address for found in slices for endpoint in found["endpoints"] for address in endpoint["addresses"]]
+    assert addresses == [leader["status"]["podIP"]]
+    with Engine.connect(cluster, demo.NAMESPACE, NAME) as engine:
+        assert_both_engines_compute(engine)
+
+
+def test_a_lost_worker_takes_the_group_along_and_it_answers_again(cluster: Cluster) -> None:
+    before = group(cluster)
+    began = time.monotonic()
+    cluster.kubectl("-n", demo.NAMESPACE, "delete", "pod", before[1]["metadata"]["name"], "--grace-period=1", "--wait=false")
+    releases.wait_gone(cluster, OWN, before, timeout=90)
+    group(cluster)
+    with Engine.connect(cluster, demo.NAMESPACE, NAME) as engine:
+        assert_both_engines_compute(engine)
+    print(f"answers again after {time.monotonic() - began:.0f} s")
+
+
+def test_uninstall_leaves_nothing(cluster: Cluster) -> None:
+    cluster.helm("uninstall", NAME, "-n", demo.NAMESPACE)
+    kinds = "pods,services,statefulsets,leaderworkersets,controllerrevisions,llminferenceservices,serviceaccounts,secrets"
+
+    def left() -> list[str]:
+        found = cluster.kubectl("get", kinds, "-n", demo.NAMESPACE, "-o", "name").split()
+        return [name for name in found if f"/{NAME}" in name]
+
+    until(lambda: not left(), 120, "of the release is left what it had", every=1)
