@@ -7,7 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from hack import schemas
 from tests.harness import HelmError, Manifests
+from tests.harness.components import overlay
 from tests.schema.bases import show
 from tests.schema.leaves import LEAVES, Leaf, document
 
@@ -40,10 +42,13 @@ EXPERTS = {
     }
 }
 OFFLOADED = {"global": {"llm": {"kvCacheOffloading": {"cpu": "16Gi"}}}}
-SIDECAR = {**PREFILL, "llm-inference-service": {"routingSidecar": {"image": {"repository": "own/own", "tag": "v1"}}}}
+REASONING = {"global": {"llm": {"models": {"qwen2-5-7b-instruct": {"reasoningParser": "qwen3"}}}}}
+SIDECAR = {"image": {"repository": "own/own", "tag": "v1"}, "command": ["/app/pd-sidecar"]}
+VOLUME = {"own": {"mountPath": "/etc/own", "source": {"configMap": {"name": "own"}}}}
+PARSED = {"global": {"llm": {"features": {"toolCalling": True}}}}
 LOCAL = {"configuration": {"localModel": {"enabled": True}}}
 
-# What must be set beside a key for it to have an effect, by path; keys of kserve-controller as that chart sees them.
+# What must be set beside a key for it to have an effect, by path; keys of a subchart as that chart sees them.
 COMPANIONS: dict[str, Any] = {
     "global.llm.kserveVersion": NO_CACHE,
     "global.llm.model": SMOKE,
@@ -53,8 +58,17 @@ COMPANIONS: dict[str, Any] = {
     "global.llm.models.*.qkRopeHeadDim": {"global": {"llm": {"models": {"qwen2-5-7b-instruct": {"kvLoraRank": 512}}}}},
     "global.llm.accelerators": CPU,
     "global.llm.engine.version": {"global": {"llm": {"engine": {"args": {"enable-prefix-caching": False}}}}},
-    "llm-inference-service.podDisruptionBudget.enabled": TWO,
     "podDisruptionBudget.enabled": TWO,
+    **{f"networkPolicy.{key}": {"networkPolicy": {"enabled": True}} for key in ("from", "metricsFrom")},
+    **{f"extraVolumes.*.{key}": {"extraVolumes": VOLUME} for key in ("mountPath", "readOnly", "source")},
+    **{
+        f"routingSidecar.{key}": {"routingSidecar": SIDECAR, **PREFILL}
+        for key in (
+            *("command", "resources.requests", "resources.limits"),
+            *(f"image.{part}" for part in ("registry", "repository", "tag", "digest", "pullPolicy")),
+        )
+    },
+    **{f"endpointPicker.resources.{key}": ROUTED for key in ("requests", "limits")},
     "global.llm.parallel.profile": {"global": {"llm": {"parallel": {"devices": 4}}}},
     "global.llm.parallel.expert": EXPERTS,
     "global.llm.prefill.parallel.profile": {"global": {"llm": {"prefill": {"enabled": True, "parallel": {"devices": 4}}}}},
@@ -71,7 +85,9 @@ COMPANIONS: dict[str, Any] = {
         for key in ("requests", "limits")
     },
     **{f"global.llm.overrides.resources.{key}": CPU for key in ("requests", "limits")},
-    "global.llm.adapters.*.uri": NO_CACHE,
+    "global.llm.features.reasoning": REASONING,
+    "global.llm.models.*.toolCallParser": PARSED,
+    "global.llm.models.*.reasoningParser": overlay(REASONING, {"global": {"llm": {"features": {"reasoning": True}}}}),
     "global.llm.adapters.*.rank": {"global": {"llm": {"adapters": {"sql": {"uri": "hf://example/sql"}}}}},
     **{f"global.llm.kvCacheOffloading.{key}": OFFLOADED for key in ("evictionPolicy", "disk", "existingClaim")},
     "global.llm.rdma.count": {"global": {"llm": {"rdma": {"resource": "rdma/ib"}}}},
@@ -109,10 +125,7 @@ INVISIBLE = {
     "llm-stack:global.llm.accelerators.*.source": "documentation of a fact",
     "llm-stack:global.llm.models.*.heads": "only refuses what does not divide it (tests/unit/test_fit.py)",
     "llm-stack:global.llm.accelerators.*.devicesPerNode": "only refuses more (tests/unit/test_fit.py)",
-    "llm-stack:global.llm.models.*.gated": "a fact that nothing derives from yet",
-    "llm-stack:global.llm.models.*.task": "a fact that nothing derives from yet",
-    "llm-stack:global.llm.models.*.toolCallParser": "a fact that nothing derives from yet",
-    "llm-stack:global.llm.models.*.reasoningParser": "a fact that nothing derives from yet",
+    "llm-stack:global.llm.models.*.gated": "only warns that a token is missing (tests/unit/test_plan.py)",
     "llm-stack:global.llm.models.*.expertParameters": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
     "llm-stack:global.llm.models.*.slidingWindow": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
     "llm-stack:global.llm.models.*.slidingLayers": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
@@ -121,10 +134,16 @@ INVISIBLE = {
 }
 
 
+def inside(leaf: Leaf) -> str:
+    """The path of a key as the chart sees that reads it."""
+    return leaf.dotted.removeprefix(f"{leaf.path[0]}.") if leaf.path[0] in schemas.charts() else leaf.dotted
+
+
 def companion(leaf: Leaf) -> Any:
-    inside = leaf.dotted.removeprefix("kserve-controller.")
-    found = COMPANIONS.get(inside, {})
-    return {"kserve-controller": found} if found and inside != leaf.dotted else found
+    found = dict(COMPANIONS.get(inside(leaf), {}))
+    if inside(leaf) == leaf.dotted:
+        return found
+    return {"global": found.pop("global", {}), leaf.path[0]: found}
 
 
 def objects(manifests: Manifests) -> list[Any]:
@@ -158,15 +177,14 @@ def test_a_key_renders_and_has_an_effect(leaf: Leaf) -> None:
 
 
 def test_tables_name_keys_that_exist() -> None:
-    names, inside = {str(leaf) for leaf in LEAVES}, {leaf.dotted.removeprefix("kserve-controller.") for leaf in LEAVES}
-    assert {*REFUSED, *INVISIBLE} <= names
-    assert {*COMPANIONS, *TRIED} <= inside
+    assert {*REFUSED, *INVISIBLE} <= {str(leaf) for leaf in LEAVES}
+    assert {*COMPANIONS, *TRIED} <= {inside(leaf) for leaf in LEAVES}
 
 
 @pytest.mark.parametrize("path", sorted(COMPANIONS))
 def test_companions_are_needed(path: str) -> None:
     """A companion without which the key shows its effect all the same is stale."""
-    leaf = next(leaf for leaf in LEAVES if leaf.dotted.removeprefix("kserve-controller.") == path)
+    leaf = next(leaf for leaf in LEAVES if inside(leaf) == path)
 
     def outcome(*layers: Any) -> Any:
         try:

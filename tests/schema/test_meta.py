@@ -57,11 +57,7 @@ SPOILED: dict[str, Spoil] = {
     "entry field without a description": lambda s: s["definitions"]["model"]["properties"]["uri"].pop("description"),
     "entry field without examples": lambda s: s["definitions"]["model"]["properties"]["uri"].pop("examples"),
     "open entry": lambda s: s["definitions"]["model"].update(additionalProperties=True),
-    "any shape without a reason": lambda s: (
-        s["definitions"]["global"]["properties"]["llm"]["properties"]["engine"]["properties"]["args"]["patternProperties"]
-        .popitem()[1]
-        .pop("$comment")
-    ),
+    "any shape without a reason": lambda s: s["definitions"]["engineArguments"]["patternProperties"].popitem()[1].pop("$comment"),
     "map that is open beside its patterns": lambda s: s["definitions"]["global"]["properties"]["llm"]["properties"][
         "models"
     ].update(additionalProperties=True),

@@ -64,6 +64,9 @@ initContainers:
     image: {{ quote . }}
     {{- end }}
     {{- end }}
+    {{- with $own.image.pullPolicy }}
+    imagePullPolicy: {{ . }}
+    {{- end }}
     {{- with $own.command }}
     command:
       {{- toYaml . | nindent 6 }}
