@@ -160,6 +160,10 @@ EXTERNALS = (
     External("Secret", f"{CONTROLLER_CHART}.imagePullSecrets.*", "whoever runs the registry"),
     External("Secret", "global.llm.engine.env.*.valueFrom.secretKeyRef.name", "the user: tokens never enter values"),
     External("ConfigMap", "global.llm.engine.env.*.valueFrom.configMapKeyRef.name", "the user"),
+    External("Secret", f"{MODEL_CHART}.extraVolumes.*.source.secret.secretName", "the user"),
+    External("ConfigMap", f"{MODEL_CHART}.extraVolumes.*.source.configMap.name", "the user"),
+    External("PersistentVolumeClaim", f"{MODEL_CHART}.extraVolumes.*.source.persistentVolumeClaim.claimName", "the user"),
+    External("PersistentVolumeClaim", "global.llm.kvCacheOffloading.existingClaim", "the user"),
     External("ServiceAccount", f"{MODEL_CHART}.serviceAccount.name", "the user, with serviceAccount.create: false"),
     External("PersistentVolumeClaim", "global.llm.cache.existingClaim", "the user"),
     External(

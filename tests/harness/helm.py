@@ -129,7 +129,8 @@ def _values(document: str) -> Iterator[Path]:
 
 
 def _helm(program: str, arguments: tuple[str, ...]) -> str:
-    done = run(gobuild.program(program), *arguments, check=False)
+    # A render is over before collecting garbage pays.
+    done = run(gobuild.program(program), *arguments, check=False, env={"GOGC": "400"})
     if done.returncode:
         raise HelmError(arguments, done.stderr)
     return done.stdout

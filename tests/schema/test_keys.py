@@ -116,7 +116,6 @@ TRIED: dict[str, Any] = {
 REFUSED = {
     "llm-stack:llm-inference-service.enabled": "llm-inference-service.enabled: nothing is enabled",
     "llm-stack:kserve-controller.enabled": "llm-inference-service.enabled: nothing is enabled",
-    "llm-stack:kserve-controller.certificates.certManager.enabled": "certificates: no certificate is chosen",
     "kserve-controller:certificates.certManager.enabled": "certificates: no certificate is chosen",
 }
 # Keys that no render shows, and why.
@@ -139,6 +138,11 @@ def inside(leaf: Leaf) -> str:
     return leaf.dotted.removeprefix(f"{leaf.path[0]}.") if leaf.path[0] in schemas.charts() else leaf.dotted
 
 
+def is_passed_on(leaf: Leaf) -> bool:
+    """A key of a subchart as the umbrella shows it, which Helm passes on: tried in the subchart, in half the time."""
+    return leaf.chart == schemas.UMBRELLA and inside(leaf) not in (leaf.dotted, "enabled")
+
+
 def companion(leaf: Leaf) -> Any:
     found = dict(COMPANIONS.get(inside(leaf), {}))
     if inside(leaf) == leaf.dotted:
@@ -159,7 +163,7 @@ def tries(leaf: Leaf) -> list[Any]:
     return values
 
 
-@pytest.mark.parametrize("leaf", LEAVES, ids=str)
+@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if not is_passed_on(leaf)], ids=str)
 def test_a_key_renders_and_has_an_effect(leaf: Leaf) -> None:
     before = objects(show(leaf.chart, leaf.path, companion(leaf)))
     values = tries(leaf)

@@ -128,8 +128,8 @@ UNKNOWN = (
     "set global.llm.engine.version"
 )
 NO_LIST = (
-    "WARNING: engine arguments are not checked: there is no list of vLLM 0.99's flags, only of 0.25, 0.28, 0.30, 0.31, 0.32, 0.33 "
-    "(global.llm.engine.version)"
+    "WARNING: engine arguments are not checked: there is no list of vLLM 0.99's flags, only of 0.25, 0.28, 0.30, 0.31, "
+    "0.32, 0.33 (global.llm.engine.version)"
 )
 
 

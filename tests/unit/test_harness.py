@@ -172,7 +172,7 @@ def test_the_component_table_follows_values() -> None:
     by_name = {scenario.name: scenario for scenario in (*SCENARIOS, *EXAMPLES)}
     assert "PersistentVolumeClaim/demo-models" in rows(by_name["gpu-created-claim"])
     assert "PersistentVolumeClaim/demo-models" not in rows(by_name["gpu-two-replicas"])
-    assert externals(by_name["gpu-two-replicas"]) == {"PersistentVolumeClaim/weights"}
+    assert externals(by_name["gpu-two-replicas"]) == {"PersistentVolumeClaim/weights", "Secret/licences"}
     assert externals(by_name["demo"]) == {"PersistentVolumeClaim/demo-models"}
     assert effective_values(by_name["demo"])["llm-inference-service"]["test"]["maxTokens"] == 8
 

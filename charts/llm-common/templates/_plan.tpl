@@ -38,7 +38,20 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 */}}
 {{- define "llm-common.plan" -}}
 {{- $root := required "llm-common.plan: missing root" .root -}}
-{{- $plan := .out -}}
+{{- /* every template of a chart is called with this one `$`: made for the first of them, kept there for the others */ -}}
+{{- if not (hasKey $root "llm-common.plan") -}}
+  {{- $plan := dict -}}
+  {{- include "llm-common.plan.make" (dict "root" $root "plan" $plan) -}}
+  {{- $_ := set $root "llm-common.plan" $plan -}}
+{{- end -}}
+{{- $out := .out -}}
+{{- range $part, $value := get $root "llm-common.plan" -}}{{- $_ := set $out $part $value -}}{{- end -}}
+{{- end }}
+
+{{/* The plan made. In: root, plan (an empty dict, filled in place). */}}
+{{- define "llm-common.plan.make" -}}
+{{- $root := .root -}}
+{{- $plan := .plan -}}
 {{- range list "errors" "warnings" "derived" -}}{{- $_ := set $plan . list -}}{{- end -}}
 {{- $given := ($root.Values.global | default dict).llm | default dict -}}
 {{- $llm := mustMergeOverwrite (include "llm-common.defaults" $root | fromYaml) (deepCopy $given) -}}
