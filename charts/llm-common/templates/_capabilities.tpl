@@ -11,7 +11,7 @@ workerCommandBelow          vLLM from this version on does not start with the co
                             (`--data-parallel-start-rank 0` on the leader): we always render our own there
 rolloutStrategy             `rolloutStrategy` is a field: a rollout without a spare device
 kedaScaling                 `scaling.keda` is a field
-images                      that the presets name and a mirror must hold
+images                      that the presets name and a mirror must hold; `tokenizer` stands beside the endpoint picker
 */}}
 {{- define "llm-common.capabilities" -}}
 "0.19":
@@ -25,6 +25,7 @@ images                      that the presets name and a mirror must hold
   images:
     routingSidecar: ghcr.io/llm-d/llm-d-routing-sidecar:v0.7.1
     endpointPicker: ghcr.io/llm-d/llm-d-inference-scheduler:v0.7.1
+    tokenizer: ghcr.io/llm-d/llm-d-uds-tokenizer:v0.7.1
 "0.20":
   proof: ran
   apiVersion: serving.kserve.io/v1alpha2
@@ -36,6 +37,7 @@ images                      that the presets name and a mirror must hold
   images:
     routingSidecar: ghcr.io/llm-d/llm-d-router-disagg-sidecar:v0.9.0
     endpointPicker: ghcr.io/llm-d/llm-d-router-endpoint-picker:v0.9.0
+    tokenizer: ghcr.io/llm-d/llm-d-uds-tokenizer:vllm-v0.19.1
 "0.21":
   proof: documented
   apiVersion: serving.kserve.io/v1alpha2

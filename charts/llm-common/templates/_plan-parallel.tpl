@@ -117,6 +117,9 @@ Experts are cut, or with `expert` spread, over all tensor x data devices (vLLM, 
     {{- with $side.cacheWarning -}}{{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" .) -}}{{- end -}}
   {{- end -}}
 {{- end -}}
+{{- if $groups -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "command" "value" "our own for a group of pods" "from" (printf "KServe %s, whose preset starts no vLLM from %v on" $plan.kserveVersion ($plan.capabilities.workerCommandBelow | default "?"))) -}}
+{{- end -}}
 {{- if eq (len $plan.workloads) 2 -}}
   {{- $prefill := last $plan.workloads -}}
   {{- if and (ne (mod $main.tensor $prefill.tensor) 0) (ne (mod $prefill.tensor $main.tensor) 0) -}}

@@ -92,16 +92,15 @@ Parts of the plan: the service's name, what KServe makes of it, and how requests
 {{- define "llm-common.plan.router" -}}
 {{- $plan := .plan -}}
 {{- $enabled := .llm.router.enabled -}}
-{{- $images := $plan.capabilities.images | default dict -}}
-{{- $mirror := (.root.Values.global | default dict).imageRegistry -}}
-{{- $picker := "" -}}
-{{- $sidecar := "" -}}
-{{- if $mirror -}}
-  {{- $picker = include "llm-common.mirrored" (dict "root" .root "ref" ($images.endpointPicker | default "?")) -}}
-  {{- $sidecar = include "llm-common.mirrored" (dict "root" .root "ref" ($images.routingSidecar | default "?")) -}}
+{{- $images := dict -}}
+{{- if (.root.Values.global | default dict).imageRegistry -}}
+  {{- $root := .root -}}
+  {{- range $name, $ref := $plan.capabilities.images -}}
+    {{- $_ := set $images $name (include "llm-common.mirrored" (dict "root" $root "ref" $ref)) -}}
+  {{- end -}}
 {{- end -}}
-{{- $_ := set $plan "router" (dict "enabled" $enabled "image" $picker) -}}
-{{- $_ := set $plan "sidecarImage" $sidecar -}}
+{{- $_ := set $plan "router" (dict "enabled" $enabled) -}}
+{{- $_ := set $plan "presetImages" $images -}}
 {{- if $enabled -}}
   {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "router" "value" (printf "gateway, route %s-kserve-route, endpoint picker %s-kserve-router-scheduler" $plan.name $plan.name) "from" "global.llm.router.enabled") -}}
 {{- else if .llm.prefill.enabled -}}

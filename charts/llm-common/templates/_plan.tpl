@@ -16,7 +16,8 @@ Out, in `out`:
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
   storageInitializer  {render, env}: what KServe's downloading container gets
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
-  router     {enabled, image (of the endpoint picker where it must be given)}       sidecarImage  likewise
+  router     {enabled}                  presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under
+             the mirror, where there is one
   drain      {preStopSeconds, graceSeconds} of every engine pod
   workloads  list: the engine, or in disaggregated mode decode, then prefill. Each:
     side        main or prefill              role   both, decode or prefill              words   for what is derived: "", "prefill "

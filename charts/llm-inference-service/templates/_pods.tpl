@@ -60,7 +60,7 @@ initContainers:
     {{- if $own.image.repository }}
     image: {{ include "llm-common.image" (dict "root" $root "image" $own.image) | quote }}
     {{- else }}
-    {{- with $plan.sidecarImage }}
+    {{- with $plan.presetImages.routingSidecar }}
     image: {{ quote . }}
     {{- end }}
     {{- end }}
