@@ -19,15 +19,17 @@ logs: ## Last lines of the controller and of the engine
 destroy: ## Remove all that make demo made, but for the cache
 	@hack/run destroy
 
-.PHONY: crds preflight deploy diff
+.PHONY: crds preflight deploy diff plan
 crds: ## KServe's resource definitions (CA=file: PEM of the webhook's CA; without it cert-manager injects it)
 	@hack/run crds $(CA)
 preflight: ## What only the cluster knows, before an install (FILE=values/….yaml NAME= NAMESPACE=)
 	@hack/run preflight $(FILE) $(NAME) $(NAMESPACE)
-deploy-%: ## The same for values/deploy-….yaml: basic, 70b, 70b-fp8 (NAME=llm-…, NAMESPACE=llm)
+deploy-%: ## The same for values/deploy-….yaml: deploy-70b, deploy-disaggregated, … (NAME=llm-…, NAMESPACE=llm)
 	@hack/run deploy values/$@.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm)
 plan-%: ## What values/deploy-….yaml derives, without a cluster
 	@hack/run plan values/deploy-$*.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm)
+plan: ## The same for one's own (FILE=values/….yaml NAME= NAMESPACE=)
+	@hack/run plan $(FILE) $(NAME) $(NAMESPACE)
 # A change alone is no failure of make: status 1 of hack/run diff.
 diff-%: ## What an upgrade to values/deploy-….yaml would change in the cluster, immutable fields named
 	@hack/run diff values/deploy-$*.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm) || [ $$? -eq 1 ]

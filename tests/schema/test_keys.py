@@ -46,6 +46,8 @@ REASONING = {"global": {"llm": {"models": {"qwen2-5-7b-instruct": {"reasoningPar
 SIDECAR = {"image": {"repository": "own/own", "tag": "v1"}, "command": ["/app/pd-sidecar"]}
 VOLUME = {"own": {"mountPath": "/etc/own", "source": {"configMap": {"name": "own"}}}}
 PARSED = {"global": {"llm": {"features": {"toolCalling": True}}}}
+NEWEST = {"global": {"llm": {"kserveVersion": "0.21"}}}
+GUESSED = {"global": {"llm": {"speculative": {"method": "mtp", "tokens": 1}}}}
 LOCAL = {"configuration": {"localModel": {"enabled": True}}}
 
 # What must be set beside a key for it to have an effect, by path; keys of a subchart as that chart sees them.
@@ -90,6 +92,10 @@ COMPANIONS: dict[str, Any] = {
     "global.llm.models.*.reasoningParser": overlay(REASONING, {"global": {"llm": {"features": {"reasoning": True}}}}),
     "global.llm.adapters.*.rank": {"global": {"llm": {"adapters": {"sql": {"uri": "hf://example/sql"}}}}},
     **{f"global.llm.kvCacheOffloading.{key}": OFFLOADED for key in ("evictionPolicy", "disk", "existingClaim")},
+    "global.llm.rolloutStrategy.maxSurge": NEWEST,
+    "global.llm.rolloutStrategy.maxUnavailable": NEWEST,
+    **{f"global.llm.speculative.{key}": GUESSED for key in ("method", "tokens")},
+    "global.llm.speculative.model": {"global": {"llm": {"speculative": {"tokens": 3, "model": "qwen2-5-1-5b-instruct"}}}},
     "global.llm.rdma.count": {"global": {"llm": {"rdma": {"resource": "rdma/ib"}}}},
     "presets.enabled": {"presets": {"enabled": True}},
     "certificates.certManager.issuerRef.kind": ISSUER,

@@ -52,6 +52,12 @@ class Engine:
                 pieces += [choice["delta"].get("content") or "" for choice in json.loads(data)["choices"]]
         return pieces, ended
 
+    def cache_tokens(self) -> int:
+        """The tokens for which vLLM says that its KV cache has room."""
+        text = request(self.port, "/metrics").read().decode()
+        (tokens,) = re.findall(r'^vllm:cache_config_info{.*\bkv_cache_size_tokens="(\d+)"', text, re.MULTILINE)
+        return int(tokens)
+
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over the series that carry `labels`; 0 where there is none."""
         text = request(self.port, "/metrics").read().decode()

@@ -17,6 +17,10 @@ from hack.paths import CHARTS, VALUES
 ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "900m", "memory": "2Gi"}}
 
 
+# values/demo.yaml: kv-cache-memory-bytes
+CACHE_BYTES = 64 * 1024**2
+
+
 @contextmanager
 def installed(cluster: Cluster, name: str, values: dict[str, Any]) -> Iterator[None]:
     """A release with the demo's values and `values` over them, uninstalled with the block if nobody did it before."""

@@ -7,6 +7,7 @@ import pytest
 from hack import demo
 from hack.kube import Cluster
 from hack.lab import make_model
+from tests.smoke import releases
 from tests.smoke.engine import Engine
 
 
@@ -35,6 +36,11 @@ def test_tokens_are_counted(engine: Engine) -> None:
     used = engine.complete("The quick brown")["usage"]["completion_tokens"]
     assert used > 4
     assert engine.metric("vllm:generation_tokens_total") - before >= used
+
+
+def test_the_kv_cache_has_room_for_as_many_tokens_as_the_fit_counts(engine: Engine) -> None:
+    """2 x layers x KV heads x head size x bytes of an element, for each token: charts/llm-common/templates/_plan-fit.tpl."""
+    assert engine.cache_tokens() == releases.CACHE_BYTES // make_model.TOKEN_BYTES
 
 
 def test_helm_test_asks_the_model(cluster: Cluster) -> None:

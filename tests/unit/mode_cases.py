@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.harness.components import overlay
 from tests.unit.models import Case, defined, llm
 from tests.unit.test_fit import BIG
 
@@ -32,6 +33,13 @@ def offloading(**keys: Any) -> dict[str, Any]:
 
 def chart(values: dict[str, Any], **keys: Any) -> dict[str, Any]:
     return {**values, "llm-inference-service": keys}
+
+
+DRAFT = "qwen2-5-0-5b-instruct"
+
+
+def speculative(**keys: Any) -> dict[str, Any]:
+    return llm(speculative=keys)
 
 
 ADAPTER = {"sql": {"uri": "hf://example/sql"}}
@@ -357,4 +365,64 @@ CHART = (
     ),
 )
 
-MODE_CASES = (*LAYOUT, *PREFILLED, *OFFLOADED, *ADAPTERS, *ARGUMENTS, *CHART)
+SPECULATIVE = (
+    Case(
+        "a guess of nothing",
+        "global.llm.speculative.tokens: is 0, so that nothing is guessed; set how many tokens at once, for example 3",
+        speculative(method="ngram"),
+        speculative(method="ngram", tokens=3),
+    ),
+    Case(
+        "a method without its draft model",
+        "global.llm.speculative.model: is empty and method eagle3 needs a draft model; set a key of the catalogue or of "
+        "global.llm.models, or method ngram or mtp",
+        speculative(method="eagle3", tokens=3),
+        speculative(method="eagle3", tokens=3, model=DRAFT),
+    ),
+    Case(
+        "nobody who guesses",
+        "global.llm.speculative.model: is empty and without a method vLLM needs a draft model; set a key of the catalogue or of "
+        "global.llm.models, or method ngram or mtp",
+        speculative(tokens=3),
+        speculative(tokens=3, model=DRAFT),
+    ),
+    Case(
+        "a draft model that nobody asks",
+        "global.llm.speculative.model: method ngram guesses without a draft model; remove one of them",
+        speculative(method="ngram", tokens=3, model=DRAFT),
+        speculative(method="draft_model", tokens=3, model=DRAFT),
+    ),
+    Case(
+        "a draft model without a volume",
+        "global.llm.speculative.model: qwen2-5-0-5b-instruct would have to be downloaded, and KServe downloads the model only; "
+        "set global.llm.cache.enabled: true, or a uri on a claim (pvc://claim/path)",
+        overlay(speculative(tokens=3, model=DRAFT), llm(cache={"enabled": False})),
+        overlay(speculative(tokens=3, model=DRAFT), llm(cache={"enabled": False}, models={DRAFT: {"uri": "pvc://own/draft"}})),
+    ),
+    Case(
+        "an argument beside the draft model",
+        "global.llm.engine.args.speculative-config: is derived from global.llm.speculative, whose draft model it would lose; "
+        "set it there, or leave that empty",
+        overlay(speculative(tokens=3, model=DRAFT), llm(engine={"args": {"speculative-config": {"num_speculative_tokens": 2}}})),
+        llm(engine={"args": {"speculative-config": {"method": "ngram", "num_speculative_tokens": 2}}}),
+    ),
+)
+
+ROLLOUT = (
+    Case(
+        "a strategy for rollouts on a KServe without one",
+        "global.llm.rolloutStrategy: KServe 0.20 has no such field and starts a new engine before it stops the old; remove it "
+        "and see UPGRADING.md for a restart without spare devices, or run KServe 0.21 and set global.llm.kserveVersion",
+        llm(rolloutStrategy={"maxSurge": 0, "maxUnavailable": 1}),
+        llm(rolloutStrategy={"maxSurge": 0, "maxUnavailable": 1}, kserveVersion="0.21"),
+    ),
+    Case(
+        "a rollout that replaces nothing",
+        "global.llm.rolloutStrategy: maxSurge and maxUnavailable are both 0, so that no pod could ever be replaced; "
+        "set one of them to 1",
+        llm(rolloutStrategy={"maxSurge": 0, "maxUnavailable": 0}, kserveVersion="0.21"),
+        llm(rolloutStrategy={"maxSurge": 0, "maxUnavailable": "50%"}, kserveVersion="0.21"),
+    ),
+)
+
+MODE_CASES = (*LAYOUT, *PREFILLED, *OFFLOADED, *ADAPTERS, *ARGUMENTS, *SPECULATIVE, *ROLLOUT, *CHART)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness import helm_fails, notes
-from tests.unit.models import engine, llm, model, plan, service
+from tests.unit.models import catalogue, engine, llm, model, plan, service
 
 BIG = {"model": "qwen2-5-72b-instruct", "accelerator": "nvidia-h100-80gb"}
 
@@ -60,6 +60,34 @@ def test_the_smallest_number_of_devices_is_taken(name: str, accelerator: str, de
     assert spec.get("parallelism", {}).get("tensor", 1) == devices
     (container,) = spec["template"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == str(devices)
+
+
+def test_experts_are_cut_over_all_devices_and_attention_over_those_of_a_rank() -> None:
+    """DeepSeek-R1 on 8 devices as tensor 2 x data 4: 17.1 GB of 688.6 GB are no experts."""
+    row = catalogue("models")["deepseek-r1"]
+    experts = row["weightBytes"] * row["expertParameters"] / row["parameters"]
+    for tensor, data in ((8, 1), (2, 4)):
+        values = llm(model="deepseek-r1", accelerator="nvidia-h200", parallel={"tensor": tensor, "data": data})
+        weights = (row["weightBytes"] - experts) / tensor + experts / (tensor * data)
+        assert f"less {weights / 1e9:.1f} GB of weights" in plan(values)["KV cache"][1]
+
+
+def test_layers_with_a_window_keep_a_window() -> None:
+    facts = {"uri": "hf://org/own", "parameters": 1, "weightBytes": 10**9, "layers": 40, "kvHeads": 8, "headSize": 128}
+
+    def fitting(**more: int) -> int:
+        return tokens(llm(model="own", models={"own": {**facts, "contextLength": 32768, **more}}))
+
+    every = fitting()
+    assert fitting(slidingLayers=20, slidingWindow=32768) == every
+    assert fitting(slidingLayers=20, slidingWindow=64) == pytest.approx(2 * every, rel=0.01)
+
+
+@pytest.mark.parametrize(("profile", "layout"), [("latency", (4, 1)), ("throughput", (2, 2))])
+def test_a_profile_lays_the_devices_out(profile: str, layout: tuple[int, int]) -> None:
+    values = llm(model="qwen2-5-72b-instruct-fp8", accelerator="nvidia-h100-80gb", parallel={"devices": 4, "profile": profile})
+    assert service(values)["parallelism"]["tensor"] == layout[0]
+    assert ("--data-parallel-size" in engine(values)["args"]) is (layout[1] > 1)
 
 
 def test_many_devices_get_shared_memory_and_one_keeps_the_presets() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import notes
 from tests.harness.components import overlay
-from tests.unit.models import engine, environment, llm, model, plan, service
+from tests.unit.models import catalogue, engine, environment, llm, model, plan, service
 
 H100 = "nvidia-h100-80gb"
 
@@ -340,6 +340,80 @@ def test_adapters_lie_beside_the_model() -> None:
     assert cached == {"name": "sql", "uri": "pvc://demo-models/adapters/sql"}
     (fetched,) = service(llm(adapters=adapters, cache={"enabled": False}))["model"]["lora"]["adapters"]
     assert fetched == {"name": "sql", "uri": "hf://org/sql"}
+
+
+# --- speculative decoding ---------------------------------------------------------------------------------------------
+
+DRAFT = "qwen2-5-0-5b-instruct"
+
+
+def speculation(container: Any) -> dict[str, Any]:
+    arguments = container["args"]
+    found: dict[str, Any] = json.loads(arguments[arguments.index("--speculative-config") + 1].strip("'"))
+    return found
+
+
+def test_a_draft_model_is_mounted_beside_the_model() -> None:
+    values = llm(speculative={"model": DRAFT, "tokens": 3})
+    template = service(values)["template"]
+    assert speculation(engine(values)) == {"model": "/mnt/draft", "num_speculative_tokens": 3}
+    mount = {"name": "draft-model", "mountPath": "/mnt/draft", "subPath": f"models/{DRAFT}", "readOnly": True}
+    assert engine(values)["volumeMounts"] == (mount,)
+    claim = {"claimName": "demo-models", "readOnly": True}
+    assert template["volumes"] == ({"name": "draft-model", "persistentVolumeClaim": claim},)
+    assert plan(values)["speculation"][0] == f"3 tokens at once, draft model {DRAFT} from pvc://demo-models/models/{DRAFT}"
+
+
+def test_a_draft_model_on_a_claim_of_its_own() -> None:
+    values = llm(speculative={"model": DRAFT, "tokens": 3}, models={DRAFT: {"uri": "pvc://drafts"}})
+    assert engine(values)["volumeMounts"] == ({"name": "draft-model", "mountPath": "/mnt/draft", "readOnly": True},)
+    (volume,) = service(values)["template"]["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == "drafts"
+
+
+def test_a_draft_model_takes_its_part_of_everything() -> None:
+    plain = plan(llm())
+    found = plan(llm(speculative={"model": DRAFT, "tokens": 3}))
+    draft = 2 * catalogue("models")[DRAFT]["parameters"]
+    weights = [int(text["volume claim"][1].split(" ")[0]) for text in (plain, found)]
+    assert weights[1] - weights[0] == draft
+    tokens = [int(text["KV cache"][0].split(" ")[0]) for text in (plain, found)]
+    assert tokens[1] < tokens[0]
+    assert found["startup budget"][1] == f"600 s and {weights[1]} bytes of weights at 100 MB/s"
+
+
+def test_a_model_can_guess_alone() -> None:
+    values = llm(speculative={"method": "ngram", "tokens": 5})
+    assert speculation(engine(values)) == {"method": "ngram", "num_speculative_tokens": 5}
+    assert "volumes" not in service(values)["template"]
+    assert plan(values)["speculation"][0] == "5 tokens at once, guesses of its own"
+
+
+# --- rollout ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollout_of_ones_own_where_kserve_has_it() -> None:
+    values = split(kserveVersion="0.21", rolloutStrategy={"maxSurge": 0, "maxUnavailable": "50%"})
+    for side in (service(values), service(values)["prefill"]):
+        assert side["rolloutStrategy"] == {"maxSurge": 0, "maxUnavailable": "50%"}
+    assert plan(values)["restart"] == ("maxSurge 0, maxUnavailable 50%", "global.llm.rolloutStrategy")
+    assert "rolloutStrategy" not in service(split(kserveVersion="0.21"))
+
+
+@pytest.mark.parametrize(
+    ("values", "devices"),
+    [
+        (big(parallel={"tensor": 4}), 4),
+        (big(parallel={"tensor": 4}, replicas=5), 8),
+        (split(parallel={"tensor": 4}, prefill={"replicas": 2, "parallel": {"tensor": 2}}), 6),
+        (group(), 0),
+        (llm(accelerator="cpu"), 0),
+    ],
+    ids=["one", "a quarter of five", "both sides", "a group stops first", "no devices"],
+)
+def test_the_plan_says_what_a_restart_needs(values: dict[str, Any], devices: int) -> None:
+    needed = f"needs {devices} free nvidia.com/gpu besides: the new engine starts before the old one stops (UPGRADING.md)"
+    assert plan(values).get("restart", ("",))[0] == (needed if devices else "")
 
 
 # --- features ---------------------------------------------------------------------------------------------------------

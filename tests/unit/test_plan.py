@@ -42,7 +42,7 @@ def test_the_test_asks_the_service_that_kserve_makes() -> None:
     (container,) = model(llm(name="qwen")).one("Pod")["spec"]["containers"]
     env = {entry["name"]: entry["value"] for entry in container["env"]}
     assert env.items() >= {
-        ("BASE_URL", "http://qwen-kserve-workload-svc:8000"),
+        ("HOST", "qwen-kserve-workload-svc:8000"),
         ("MODEL", "Qwen/Qwen2.5-7B-Instruct"),
         ("PROMPT", "Hello"),
         ("MAX_TOKENS", "8"),

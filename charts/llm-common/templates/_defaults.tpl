@@ -8,6 +8,9 @@ accelerator: ''
 accelerators: {}
 replicas: 1
 drainSeconds: 40
+rolloutStrategy:
+  maxSurge: ''
+  maxUnavailable: ''
 parallel:
   tensor: 0
   data: 1
@@ -33,6 +36,10 @@ adapters: {}
 features:
   toolCalling: false
   reasoning: false
+speculative:
+  method: ''
+  model: ''
+  tokens: 0
 kvCacheOffloading:
   cpu: ''
   evictionPolicy: lru

@@ -3,7 +3,7 @@ Parts of the plan: the accelerator, the engine that runs on it, its arguments an
 */}}
 
 {{- define "llm-common.plan.accelerator" -}}
-{{- include "llm-common.plan.row" (dict "context" . "what" "accelerator" "plural" "accelerators") -}}
+{{- include "llm-common.plan.row" (dict "context" . "path" "accelerator" "key" .llm.accelerator "table" "accelerators" "into" "accelerator") -}}
 {{- $_ := set .plan "acceleratorKey" (.llm.accelerator | default "?") -}}
 {{- end }}
 
@@ -109,6 +109,9 @@ shutdown-timeout: follows from the pod's grace period; set global.llm.drainSecon
   {{- if and $plan.adapters (has $base (list "enable-lora" "lora-modules" "max-lora-rank" "max-loras")) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is derived from global.llm.adapters, and would switch off what KServe makes of them; set adapters and their rank there" $path $flag)) -}}
   {{- end -}}
+  {{- if and (hasKey $given $flag) (eq $base "speculative-config") $plan.speculative.config -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is derived from global.llm.speculative, whose draft model it would lose; set it there, or leave that empty" $path $flag)) -}}
+  {{- end -}}
   {{- if and (has $base (list "distributed-executor-backend" "data-parallel-backend")) (eq (toString $value) "ray") -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.%s: is ray, and no Ray runs in KServe's pods; set mp, or remove it" $path $flag)) -}}
   {{- end -}}
@@ -171,6 +174,7 @@ The number of devices is KServe's field where its preset renders it, else an arg
     {{- if eq $feature "toolCalling" -}}{{- $_ := set $args "enable-auto-tool-choice" true -}}{{- end -}}
   {{- end -}}
 {{- end -}}
+{{- with $plan.speculative.config -}}{{- $_ := set $args "speculative-config" . -}}{{- end -}}
 {{- include "llm-common.transferConfig" . -}}
 {{- end }}
 

@@ -5,7 +5,8 @@ Parts of the plan: what fits on the devices. All sizes in bytes on one device:
   perLayer    of KV cache for one token: grouped-query attention: 2 (key and value) x max(kvHeads / tensor, 1) x headSize x element;
               multi-head latent attention: (kvLoraRank + qkRopeHeadDim) x element, whole on every device
   element     2 (bfloat16), or 1 with engine argument `kv-cache-dtype: fp8…`
-  request     of L tokens: perLayer x ((layers - slidingLayers) x L + slidingLayers x min(L, slidingWindow))
+  request     of L tokens: perLayer x ((layers - slidingLayers) x L + slidingLayers x min(L, slidingWindow)); a draft model adds its
+              own weights / tensor and perLayer x layers x L
   overhead    2 GB: context, activations, graphs. What is left over when vLLM's own count of tokens for a 72B model on H200 is taken
               off is 2.5 GB in bfloat16 on 4 devices and 4.9 GB in FP8 on one (less certain: its weight bytes are derived); the
               lower side is taken, so that nothing is refused that starts. The count is then 0.4 % and 4.8 % too high
@@ -39,7 +40,7 @@ cacheWarning. */}}
       "weightBytes" $weightBytes
       "expertBytes" (ternary 0 (mulf $weightBytes (divf ($model.expertParameters | default 0) ($model.parameters | default 1)) | int64) (empty $model.parameters))
       "element" (ternary 1 2 (hasPrefix "fp8" (toString (get $args "kv-cache-dtype"))))
-      "model" $model -}}
+      "model" $model "draft" .context.draft "draftBytes" $plan.speculative.weightBytes -}}
 {{- /* the driver and the context of CUDA or HIP take a part that vLLM asks for in vain: it then says "Free memory on device" */ -}}
 {{- $highest := 1.0 -}}
 {{- if $fit.memory -}}{{- $highest = divf (floor (mulf 100 (subf 1 (divf 1000000000 $fit.memory)))) 100 -}}{{- end -}}
@@ -90,11 +91,13 @@ cacheWarning. */}}
 {{- end -}}
 {{- end }}
 
-{{/* What fits on one device of a rank. In: fit {memory, utilization, length, weightBytes, expertBytes, element, model}, tensor, data.
+{{/* What fits on one device of a rank. In: fit {memory, utilization, length, weightBytes, expertBytes, element, model, draft, draftBytes}, tensor,
+data.
 Adds to fit: weights, request, budget, tokens (of one data-parallel rank), integers. */}}
 {{- define "llm-common.fit" -}}
 {{- $fit := .fit -}}
 {{- $model := $fit.model -}}
+{{- $tensor := .tensor -}}
 {{- $overhead := 2000000000 -}}
 {{- $perLayer := 0 -}}
 {{- if $model.kvLoraRank -}}
@@ -105,7 +108,10 @@ Adds to fit: weights, request, budget, tokens (of one data-parallel rank), integ
 {{- $sliding := int64 ($model.slidingLayers | default 0) -}}
 {{- $window := min $fit.length (int64 ($model.slidingWindow | default 0)) -}}
 {{- $request := mul $perLayer (add (mul (sub (int64 $model.layers) $sliding) $fit.length) (mul $sliding $window)) -}}
-{{- $weights := add (div (sub $fit.weightBytes $fit.expertBytes) .tensor) (div $fit.expertBytes (mul .tensor .data)) -}}
+{{- with $fit.draft.kvHeads -}}
+  {{- $request = add $request (mul 2 (max 1 (div (int64 .) $tensor)) (int64 $fit.draft.headSize) $fit.element (int64 $fit.draft.layers) $fit.length) -}}
+{{- end -}}
+{{- $weights := add (div $fit.draftBytes .tensor) (div (sub $fit.weightBytes $fit.expertBytes) .tensor) (div $fit.expertBytes (mul .tensor .data)) -}}
 {{- $budget := mulf $fit.memory $fit.utilization | int64 -}}
 {{- $_ := set $fit "weights" $weights -}}
 {{- $_ := set $fit "request" $request -}}

@@ -4,7 +4,7 @@ Parts of the plan: the model and where its weights are.
 
 {{- define "llm-common.plan.model" -}}
 {{- $key := .llm.model -}}
-{{- include "llm-common.plan.row" (dict "context" . "what" "model" "plural" "models") -}}
+{{- include "llm-common.plan.row" (dict "context" . "path" "model" "key" .llm.model "table" "models" "into" "model") -}}
 {{- if .found -}}
   {{- if not .model.uri -}}
     {{- include "llm-common.plan.tell" (dict "plan" .plan "message" (printf "global.llm.models.%s.uri: is missing; set where the weights are, for example hf://org/model or pvc://claim/path" $key)) -}}
@@ -24,6 +24,7 @@ Parts of the plan: the model and where its weights are.
 {{- $plan := .plan -}}
 {{- $wanted := .llm.cache -}}
 {{- $model := $plan.model -}}
+{{- $weights := add $model.weightBytes $plan.speculative.weightBytes -}}
 {{- $cache := dict "claim" "" "create" false -}}
 {{- if and $wanted.enabled (hasPrefix "pvc://" $model.source) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.cache.enabled: %s is on a claim already; set global.llm.cache.enabled: false" $model.source)) -}}
@@ -46,18 +47,71 @@ Parts of the plan: the model and where its weights are.
   {{- $cache = dict
         "claim" ($wanted.existingClaim | default (printf "%s-models" $plan.name))
         "create" (not $wanted.existingClaim)
-        "size" ($wanted.size | default (include "llm-common.claimSize" $model.weightBytes))
+        "size" ($wanted.size | default (include "llm-common.claimSize" $weights))
         "accessMode" ($wanted.accessMode | default (ternary "ReadWriteMany" "ReadWriteOnce" $many))
         "storageClassName" $wanted.storageClassName
         "path" (printf "models/%s" $model.key) -}}
   {{- $_ := set $model "uri" (printf "pvc://%s/%s" $cache.claim $cache.path) -}}
   {{- if $cache.create -}}
-    {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "volume claim" "value" (printf "%s, %s, %s" $cache.claim $cache.size $cache.accessMode) "from" (printf "%d bytes of weights and global.llm.cache" $model.weightBytes)) -}}
+    {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "volume claim" "value" (printf "%s, %s, %s" $cache.claim $cache.size $cache.accessMode) "from" (printf "%d bytes of weights and global.llm.cache" $weights)) -}}
   {{- end -}}
 {{- end -}}
 {{- $_ := set $plan "cache" $cache -}}
 {{- $_ := set $plan.children "claim" $cache.claim -}}
 {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "model" "value" (printf "%s from %s" $model.servedName $model.uri) "from" (printf "global.llm.model %s" $model.key)) -}}
+{{- end }}
+
+{{/* Speculative decoding: a cheap guess at the next tokens, which the model checks in one step. The guess comes from the prompt (ngram), from
+layers of the model itself (mtp), or from a draft model. */}}
+{{- define "llm-common.plan.speculative" -}}
+{{- $plan := .plan -}}
+{{- $wanted := .llm.speculative -}}
+{{- $speculative := dict "weightBytes" 0 -}}
+{{- $_ := set . "draft" dict -}}
+{{- if or $wanted.method $wanted.model $wanted.tokens -}}
+  {{- $alone := has $wanted.method (list "ngram" "mtp") -}}
+  {{- if not $wanted.tokens -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.speculative.tokens: is 0, so that nothing is guessed; set how many tokens at once, for example 3") -}}
+  {{- end -}}
+  {{- if and $alone $wanted.model -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.speculative.model: method %s guesses without a draft model; remove one of them" $wanted.method)) -}}
+  {{- else if not (or $alone $wanted.model) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.speculative.model: is empty and %s a draft model; set a key of the catalogue or of global.llm.models, or method ngram or mtp" (ternary (printf "method %s needs" $wanted.method) "without a method vLLM needs" (ne $wanted.method "")))) -}}
+  {{- else if $wanted.model -}}
+    {{- include "llm-common.plan.row" (dict "context" . "path" "speculative.model" "key" $wanted.model "table" "models" "into" "draft") -}}
+    {{- $_ := set $speculative "key" $wanted.model -}}
+    {{- $_ := set $speculative "source" (.draft.uri | default "") -}}
+    {{- $_ := set $speculative "weightBytes" (.draft.weightBytes | default (mulf (.draft.parameters | default 0) 2) | int64) -}}
+  {{- end -}}
+  {{- $config := dict "num_speculative_tokens" (int64 $wanted.tokens) -}}
+  {{- with $wanted.method -}}{{- $_ := set $config "method" . -}}{{- end -}}
+  {{- with $wanted.model -}}{{- $_ := set $config "model" "/mnt/draft" -}}{{- end -}}
+  {{- $_ := set $speculative "config" $config -}}
+{{- end -}}
+{{- $_ := set $plan "speculative" $speculative -}}
+{{- end }}
+
+{{/* Where the engine mounts the draft model from. */}}
+{{- define "llm-common.plan.draft" -}}
+{{- $plan := .plan -}}
+{{- $speculative := $plan.speculative -}}
+{{- if $speculative.config -}}
+  {{- $from := "guesses of its own" -}}
+  {{- if $speculative.key -}}
+    {{- if hasPrefix "pvc://" $speculative.source -}}
+      {{- $parts := trimPrefix "pvc://" $speculative.source | splitn "/" 2 -}}
+      {{- $_ := set $speculative "claim" $parts._0 -}}
+      {{- $_ := set $speculative "path" ($parts._1 | default "") -}}
+    {{- else if $plan.cache.claim -}}
+      {{- $_ := set $speculative "claim" $plan.cache.claim -}}
+      {{- $_ := set $speculative "path" (printf "models/%s" $speculative.key) -}}
+    {{- else if $speculative.source -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.speculative.model: %s would have to be downloaded, and KServe downloads the model only; set global.llm.cache.enabled: true, or a uri on a claim (pvc://claim/path)" $speculative.key)) -}}
+    {{- end -}}
+    {{- $from = printf "draft model %s from pvc://%s/%s" $speculative.key ($speculative.claim | default "?") ($speculative.path | default "") -}}
+  {{- end -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "speculation" "value" (printf "%d tokens at once, %s" $speculative.config.num_speculative_tokens $from) "from" "global.llm.speculative") -}}
+{{- end -}}
 {{- end }}
 
 {{/* LoRA adapters: on the claim beside the model, or where each says. KServe mounts those of a hub and those of claims in ways that

@@ -8,7 +8,7 @@ Parts of the plan: what the pods of a side ask of their nodes.
 {{- $side := .side -}}
 {{- $overrides := .llm.overrides -}}
 {{- $devices := $side.devices -}}
-{{- $weights := $plan.model.weightBytes -}}
+{{- $weights := add $plan.model.weightBytes $plan.speculative.weightBytes -}}
 {{- /* one process per device exchanges tensors through /dev/shm, which counts as the pod's memory; the preset's 1Gi is for one.
 vLLM keeps offloaded KV cache there as well (v1/kv_offload/cpu/shared_offload_region.py) */ -}}
 {{- $offloadGib := div (add $side.offloadBytes 1073741823) 1073741824 -}}

@@ -88,6 +88,41 @@ Parts of the plan: the service's name, what KServe makes of it, and how requests
       "app.kubernetes.io/component" $component) -}}
 {{- end }}
 
+{{/* How a change of the pods reaches them: KServe makes Deployments, which start the new pod first, and LeaderWorkerSets, which stop the old
+group first. */}}
+{{- define "llm-common.plan.rollout" -}}
+{{- $plan := .plan -}}
+{{- $given := dict -}}
+{{- $wanted := .llm.rolloutStrategy -}}
+{{- range $key := list "maxSurge" "maxUnavailable" -}}
+  {{- $value := get $wanted $key -}}
+  {{- if ne (toString $value) "" -}}{{- $_ := set $given $key (ternary (int64 $value) $value (regexMatch "^[0-9]+$" (toString $value))) -}}{{- end -}}
+{{- end -}}
+{{- $_ := set $plan "rolloutStrategy" $given -}}
+{{- $spare := 0 -}}
+{{- range $plan.workloads -}}
+  {{- if eq .kind "Deployment" -}}{{- $spare = add $spare (mul .devices (div (add .replicas 3) 4)) -}}{{- end -}}
+{{- end -}}
+{{- if $given -}}
+  {{- $text := include "llm-common.rolloutText" $given -}}
+  {{- if not $plan.capabilities.rolloutStrategy -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.rolloutStrategy: KServe %s has no such field and starts a new engine before it stops the old; remove it and see UPGRADING.md for a restart without spare devices, or run KServe 0.21 and set global.llm.kserveVersion" $plan.kserveVersion)) -}}
+  {{- else if eq $text "maxSurge 0, maxUnavailable 0" -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.rolloutStrategy: maxSurge and maxUnavailable are both 0, so that no pod could ever be replaced; set one of them to 1") -}}
+  {{- end -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "restart" "value" $text "from" "global.llm.rolloutStrategy") -}}
+{{- else if and $spare .accelerator.resource -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "restart" "value" (printf "needs %d free %s besides: the new engine starts before the old one stops (UPGRADING.md)" $spare .accelerator.resource) "from" (printf "KServe %s's rolling update" $plan.kserveVersion)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* A rollout strategy for a person. In: maxSurge, maxUnavailable. */}}
+{{- define "llm-common.rolloutText" -}}
+{{- $parts := list -}}
+{{- range $key, $value := . -}}{{- $parts = append $parts (printf "%s %v" $key $value) -}}{{- end -}}
+{{- join ", " $parts -}}
+{{- end }}
+
 {{/* Gateway, route and endpoint picker: KServe makes them; what we give are images under a mirror. */}}
 {{- define "llm-common.plan.router" -}}
 {{- $plan := .plan -}}

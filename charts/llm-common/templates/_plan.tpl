@@ -13,12 +13,13 @@ Out, in `out`:
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
   model      {key, uri (as the engine gets it), source, servedName, weightBytes, task (generate, embed, score or classify)}
   adapters   list of {name, uri}        maxRank  of them, as vLLM takes it
+  speculative  {config (of vLLM, or none), weightBytes, and of a draft model: key, source, claim, path}
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
   storageInitializer  {render, env}: what KServe's downloading container gets
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
   router     {enabled}                  presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under
              the mirror, where there is one
-  drain      {preStopSeconds, graceSeconds} of every engine pod
+  drain      {preStopSeconds, graceSeconds} of every engine pod        rolloutStrategy  of KServe, or none
   workloads  list: the engine, or in disaggregated mode decode, then prefill. Each:
     side        main or prefill              role   both, decode or prefill              words   for what is derived: "", "prefill "
     paths       {parallel, replicas}         wanted, args  the user's values of this side
@@ -61,6 +62,7 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 {{- include "llm-common.plan.kserve" $context -}}
 {{- include "llm-common.plan.model" $context -}}
 {{- include "llm-common.plan.accelerator" $context -}}
+{{- include "llm-common.plan.speculative" $context -}}
 {{- include "llm-common.plan.workloads" $context -}}
 {{- range $side := $plan.workloads -}}
   {{- $_ := set $context "side" $side -}}
@@ -68,7 +70,9 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 {{- end -}}
 {{- include "llm-common.plan.mode" $context -}}
 {{- include "llm-common.plan.router" $context -}}
+{{- include "llm-common.plan.rollout" $context -}}
 {{- include "llm-common.plan.cache" $context -}}
+{{- include "llm-common.plan.draft" $context -}}
 {{- include "llm-common.plan.adapters" $context -}}
 {{- include "llm-common.plan.engine" $context -}}
 {{- range $side := $plan.workloads -}}
@@ -93,23 +97,24 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 {{- end }}
 
 {{/* The row of a catalogue table that a value names, user's rows laid over ours.
-In: context, what (the key under global.llm: model), plural (models). Puts the row into the context under `what`, and whether there is one under `found`; an error when there is none. */}}
+In: context, path (of the value under global.llm), key (the value), table (models or accelerators), into. Puts the row into the context
+under `into`, and whether there is one under `found`; an error when there is none. */}}
 {{- define "llm-common.plan.row" -}}
 {{- $context := .context -}}
-{{- $key := get $context.llm .what -}}
+{{- $key := .key -}}
 {{- /* only the row that is named is parsed: the whole table would be a third of a render */ -}}
-{{- $text := include (printf "llm-common.catalogue.%s" .plural) $context.root -}}
+{{- $text := include (printf "llm-common.catalogue.%s" .table) $context.root -}}
 {{- $table := dict -}}
 {{- range regexFindAll "(?m)^[a-z0-9][a-z0-9-]*:$" $text -1 -}}{{- $_ := set $table (trimSuffix ":" .) dict -}}{{- end -}}
-{{- $table = mustMergeOverwrite $table (regexFind (printf "(?m)^%s:\n( .*\n?)+" (regexQuoteMeta $key)) $text | fromYaml) (get $context.llm .plural) -}}
+{{- $table = mustMergeOverwrite $table (regexFind (printf "(?m)^%s:\n( .*\n?)+" (regexQuoteMeta $key)) $text | fromYaml) (get $context.llm .table) -}}
 {{- $known := keys $table | sortAlpha | join ", " -}}
 {{- if not $key -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $context.plan "message" (printf "global.llm.%s: is empty; set one of %s, or a key of your own in global.llm.%s" .what $known .plural)) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $context.plan "message" (printf "global.llm.%s: is empty; set one of %s, or a key of your own in global.llm.%s" .path $known .table)) -}}
 {{- else if not (hasKey $table $key) -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $context.plan "message" (printf "global.llm.%s: %q is neither in the catalogue nor in global.llm.%s; set one of %s" .what $key .plural $known)) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $context.plan "message" (printf "global.llm.%s: %q is neither in the catalogue nor in global.llm.%s; set one of %s" .path $key .table $known)) -}}
 {{- end -}}
 {{- $_ := set $context "found" (hasKey $table $key) -}}
-{{- $_ := set $context .what (get $table $key | default dict) -}}
+{{- $_ := set $context .into (get $table $key | default dict) -}}
 {{- end }}
 
 {{/* The plan for a person: what was derived, and from what. In: the plan. Out: text, a line each. */}}

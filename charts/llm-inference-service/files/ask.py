@@ -1,26 +1,35 @@
 """`helm test`: ask the served model for its list, and for what it is there for. Standard library only: runs in the engine image.
 
 A model that generates is asked for a completion and a stream, one that embeds, scores or classifies for that.
-Environment: BASE_URL, MODEL, TASK (generate, embed, score or classify), PROMPT, MAX_TOKENS, WAIT_SECONDS (how long an engine that still starts is waited for).
+Environment: HOST (name:port), MODEL, TASK (generate, embed, score or classify), PROMPT, MAX_TOKENS, WAIT_SECONDS (how long an engine
+that still starts is waited for), API_KEY (where the engine wants one).
 Ends with status 1 and one line that says what was wrong.
 """
 
+import http.client
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
 
-BASE, MODEL = os.environ["BASE_URL"], os.environ["MODEL"]
+MODEL, KEY = os.environ["MODEL"], os.environ.get("API_KEY")
+# KServe's own configuration says whether engines speak TLS, with certificates of an authority of its own; which one answers tells.
+BASES = [f"http://{os.environ['HOST']}", f"https://{os.environ['HOST']}"]
+UNVERIFIED = ssl.create_default_context()
+UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE
 
 
 def ask(path, body=None):
     """One request; returns the open answer."""
-    request = urllib.request.Request(BASE + path, data=body and json.dumps(body).encode())
+    request = urllib.request.Request(BASES[0] + path, data=body and json.dumps(body).encode())
     request.add_header("Content-Type", "application/json")
+    if KEY:
+        request.add_header("Authorization", f"Bearer {KEY}")
     try:
-        return urllib.request.urlopen(request, timeout=60)
+        return urllib.request.urlopen(request, timeout=60, context=UNVERIFIED)
     except urllib.error.HTTPError as error:
         sys.exit(f"{path}: HTTP {error.code}: {error.read(500).decode(errors='replace')}")
     except OSError as error:
@@ -30,10 +39,11 @@ def ask(path, body=None):
 end = time.monotonic() + int(os.environ["WAIT_SECONDS"])
 while time.monotonic() < end:
     try:
-        urllib.request.urlopen(BASE + "/health", timeout=5).close()
+        urllib.request.urlopen(BASES[0] + "/health", timeout=5, context=UNVERIFIED).close()
         break
-    except OSError:  # no name yet, nobody listens yet, 503
-        time.sleep(2)
+    except (OSError, http.client.HTTPException):  # no name yet, nobody listens yet, 503, the other protocol
+        BASES.reverse()
+        time.sleep(1)
 
 models = [entry["id"] for entry in json.load(ask("/v1/models"))["data"]]
 if MODEL not in models:

@@ -105,8 +105,16 @@ containers:
       periodSeconds: {{ $workload.startup.periodSeconds }}
       failureThreshold: {{ $workload.startup.failureThreshold }}
     {{- end }}
-    {{- if or $workload.disk $workload.diskClaim $root.Values.extraVolumes }}
+    {{- if or $workload.disk $workload.diskClaim $plan.speculative.claim $root.Values.extraVolumes }}
     volumeMounts:
+      {{- if $plan.speculative.claim }}
+      - name: draft-model
+        mountPath: /mnt/draft
+        {{- with $plan.speculative.path }}
+        subPath: {{ quote . }}
+        {{- end }}
+        readOnly: true
+      {{- end }}
       {{- if or $workload.disk $workload.diskClaim }}
       - name: kv-cache
         mountPath: /mnt/kv-cache
@@ -117,8 +125,14 @@ containers:
         readOnly: {{ ternary $volume.readOnly true (hasKey $volume "readOnly") }}
       {{- end }}
     {{- end }}
-{{- if or $workload.sharedMemory $workload.disk $workload.diskClaim $root.Values.extraVolumes }}
+{{- if or $workload.sharedMemory $workload.disk $workload.diskClaim $plan.speculative.claim $root.Values.extraVolumes }}
 volumes:
+  {{- with $plan.speculative.claim }}
+  - name: draft-model
+    persistentVolumeClaim:
+      claimName: {{ quote . }}
+      readOnly: true
+  {{- end }}
   {{- range $name, $volume := $root.Values.extraVolumes }}
   - name: {{ $name }}
     {{- toYaml $volume.source | nindent 4 }}
