@@ -3,8 +3,8 @@
     python3 make_model.py OUT
 
 A Qwen2 with 387 thousand parameters, its tokenizer and chat template, made without network and fitted for some seconds to six
-texts; below `adapters/`, LoRA adapters by name, each fitted to a text of its own. Written beside OUT and renamed at the end, so that
-OUT is complete or absent; nothing is done when it is there. Ends with status 1 when model or adapters do not say their texts.
+texts; below `adapters/`, LoRA adapters by name, each fitted to a text of its own. Written beside OUT and renamed at the end, so
+that OUT is complete or absent; nothing is done when it is there. Ends with status 1 when one of them does not say its texts.
 """
 
 from __future__ import annotations

@@ -367,9 +367,10 @@ def test_the_service_account() -> None:
 
 
 def test_labels_and_annotations_of_engines_and_of_the_service_are_apart() -> None:
-    chart = {"annotations": {"a": "1"}, "podAnnotations": {"b": "2"}, "podLabels": {"c": "3"}}
+    chart = {"annotations": {"a": "1"}, "podAnnotations": {"b": "2"}, "podLabels": {"c": "3"}, "labels": {"d": "4"}}
     found = model({**llm(), "llm-inference-service": chart}).one("LLMInferenceService")
     assert found["metadata"]["annotations"] == {"a": "1"}
+    assert found["metadata"]["labels"]["d"] == "4"
     assert found["spec"]["annotations"] == {"b": "2"}
     assert found["spec"]["labels"] == {"c": "3"}
 
@@ -390,7 +391,7 @@ def test_notes_print_the_plan_and_the_next_commands() -> None:
 
 def test_the_plan_says_what_was_derived() -> None:
     assert set(plan(llm())) == {
-        *("name", "mode", "KV cache", "volume claim", "model"),
+        *("name", "mode", "KV cache", "restart", "volume claim", "model"),
         *("engine image", "engine version", "engine arguments", "engine resources", "startup budget"),
     }
     assert plan(llm())["mode"] == (

@@ -180,9 +180,19 @@ CASES = (
     ),
     Case(
         "unknown KServe",
-        'global.llm.kserveVersion: "0.15" is not in the capability table; set one of 0.19, 0.20, 0.21',
-        llm(kserveVersion="0.15"),
+        'global.llm.kserveVersion: "0.99" is not in the capability table; set one of 0.19, 0.20, 0.21',
+        llm(kserveVersion="0.99"),
         llm(kserveVersion="0.19"),
+    ),
+    *(
+        Case(
+            f"KServe {version}",
+            f'global.llm.kserveVersion: "{version}" has other presets and ignores part of what is rendered; upgrade KServe, then '
+            "set one of 0.19, 0.20, 0.21",
+            llm(kserveVersion=version),
+            llm(kserveVersion="0.20"),
+        )
+        for version in ("0.17", "0.18")
     ),
     Case(
         "no model",
@@ -368,6 +378,15 @@ CASES = (
         overlay(PLATFORM, {"global": {"llm": {"cache": {"enabled": True}}}}),
         PLATFORM,
         "kserve",
+    ),
+    *(
+        Case(
+            f"label {label}",
+            f"llm-inference-service.labels.{label}: is the chart's own; set another label",
+            {**llm(), "llm-inference-service": {"labels": {label: "x"}}},
+            {**llm(), "llm-inference-service": {"labels": {"kueue.x-k8s.io/queue-name": "x"}}},
+        )
+        for label in ("app.kubernetes.io/name", "helm.sh/chart")
     ),
     *(
         Case(

@@ -30,7 +30,10 @@ Parts of the plan: the service's name, what KServe makes of it, and how requests
 {{- $version := .llm.kserveVersion -}}
 {{- $table := include "llm-common.capabilities" .root | fromYaml -}}
 {{- if not (hasKey $table $version) -}}
-  {{- include "llm-common.plan.tell" (dict "plan" .plan "message" (printf "global.llm.kserveVersion: %q is not in the capability table; set one of %s" $version (keys $table | sortAlpha | join ", "))) -}}
+  {{- $known := keys $table | sortAlpha -}}
+  {{- $why := "is not in the capability table; set" -}}
+  {{- if regexMatch "^0[.]1[0-8]$" $version -}}{{- $why = "has other presets and ignores part of what is rendered; upgrade KServe, then set" -}}{{- end -}}
+  {{- include "llm-common.plan.tell" (dict "plan" .plan "message" (printf "global.llm.kserveVersion: %q %s one of %s" $version $why (join ", " $known))) -}}
 {{- end -}}
 {{- $row := get $table $version | default dict -}}
 {{- $_ := set .plan "kserveVersion" $version -}}
