@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hack import demo
 from hack.kube import Cluster, Object, until
 from hack.paths import CHARTS, VALUES
+from tests.harness import values_file
+from tests.smoke.engine import Engine
 
 # Two engines that start at once, each on almost a core, leave something for the cluster on a machine with two.
 ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "900m", "memory": "2Gi"}}
@@ -31,12 +30,19 @@ def installed(cluster: Cluster, name: str, values: dict[str, Any]) -> Iterator[N
         cluster.helm("uninstall", name, "-n", demo.NAMESPACE, "--ignore-not-found")
 
 
+@contextmanager
+def serving(cluster: Cluster, name: str, values: dict[str, Any]) -> Iterator[Engine]:
+    """The same with one engine, once it serves."""
+    with installed(cluster, name, values):
+        ready(cluster, f"app.kubernetes.io/name={name},kserve.io/component=workload", 1)
+        with Engine.connect(cluster, demo.NAMESPACE, name) as engine:
+            yield engine
+
+
 def install(cluster: Cluster, name: str, values: dict[str, Any]) -> None:
     """Install or upgrade; nothing is waited for."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(values, file)
-        file.flush()
-        arguments = (name, CHARTS / "llm-stack", "-n", demo.NAMESPACE, "-f", VALUES / "demo.yaml", "-f", Path(file.name))
+    with values_file(values) as file:
+        arguments = (name, CHARTS / "llm-stack", "-n", demo.NAMESPACE, "-f", VALUES / "demo.yaml", "-f", file)
         cluster.helm("upgrade", "--install", *arguments)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hack import demo, model
+from hack import model
 from hack.kube import Cluster
 from hack.lab import make_model
 from tests.smoke import releases
@@ -27,10 +27,8 @@ VALUES = {
 
 @pytest.fixture(scope="module")
 def guessed(cluster: Cluster) -> Iterator[Engine]:
-    with releases.installed(cluster, NAME, VALUES):
-        releases.ready(cluster, f"app.kubernetes.io/name={NAME},kserve.io/component=workload", 1)
-        with Engine.connect(cluster, demo.NAMESPACE, NAME) as engine:
-            yield engine
+    with releases.serving(cluster, NAME, VALUES) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize(("prompt", "answer"), make_model.COMPLETIONS.items())
