@@ -365,6 +365,30 @@ CHART = (
     ),
 )
 
+CLAIMS = (
+    Case(
+        "offloading onto the claim of the weights",
+        "global.llm.kvCacheOffloading.existingClaim: demo-models holds the weights already, and a pod mounts a claim once; "
+        "set another claim",
+        offloading(cpu="16Gi", existingClaim="demo-models"),
+        offloading(cpu="16Gi", existingClaim="own"),
+    ),
+    Case(
+        "a volume of the claim of the weights",
+        "llm-inference-service.extraVolumes.own.source: claim demo-models holds the weights already, and a pod mounts a claim "
+        "once; set another claim",
+        chart(llm(), extraVolumes={"own": {**VOLUME, "source": {"persistentVolumeClaim": {"claimName": "demo-models"}}}}),
+        chart(llm(), extraVolumes={"own": {**VOLUME, "source": {"persistentVolumeClaim": {"claimName": "own"}}}}),
+    ),
+    Case(
+        "an adapter on a claim that can be no volume",
+        "global.llm.adapters.SQL_1: is on a claim, and KServe names a volume after it; set a name of at most 54 lower case "
+        "letters, digits and dashes",
+        llm(adapters={"SQL_1": {"uri": "hf://example/sql"}}),
+        llm(adapters={"SQL_1": {"uri": "hf://example/sql"}}, cache={"enabled": False}),
+    ),
+)
+
 SPECULATIVE = (
     Case(
         "a guess of nothing",
@@ -425,4 +449,4 @@ ROLLOUT = (
     ),
 )
 
-MODE_CASES = (*LAYOUT, *PREFILLED, *OFFLOADED, *ADAPTERS, *ARGUMENTS, *SPECULATIVE, *ROLLOUT, *CHART)
+MODE_CASES = (*LAYOUT, *PREFILLED, *OFFLOADED, *ADAPTERS, *ARGUMENTS, *CLAIMS, *SPECULATIVE, *ROLLOUT, *CHART)

@@ -353,22 +353,49 @@ def speculation(container: Any) -> dict[str, Any]:
     return found
 
 
+def mounted(values: dict[str, Any]) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """Volumes with their claims ("" for an empty one), and mounts of claims: path to volume and path on it."""
+    template = service(values)["template"]
+    claims = {volume["name"]: volume.get("persistentVolumeClaim", {}).get("claimName", "") for volume in template["volumes"]}
+    mounts = {mount["mountPath"]: (mount["name"], mount.get("subPath", "")) for mount in engine(values)["volumeMounts"]}
+    assert all(mount["readOnly"] for mount in engine(values)["volumeMounts"])
+    assert len({claim for claim in claims.values() if claim}) == len([claim for claim in claims.values() if claim])
+    return claims, mounts
+
+
 def test_a_draft_model_is_mounted_beside_the_model() -> None:
     values = llm(speculative={"model": DRAFT, "tokens": 3})
-    template = service(values)["template"]
     assert speculation(engine(values)) == {"model": "/mnt/draft", "num_speculative_tokens": 3}
-    mount = {"name": "draft-model", "mountPath": "/mnt/draft", "subPath": f"models/{DRAFT}", "readOnly": True}
-    assert engine(values)["volumeMounts"] == (mount,)
-    claim = {"claimName": "demo-models", "readOnly": True}
-    assert template["volumes"] == ({"name": "draft-model", "persistentVolumeClaim": claim},)
+    claims, mounts = mounted(values)
+    assert claims == {"kserve-pvc-source": "demo-models"}
+    assert mounts == {
+        "/mnt/models": ("kserve-pvc-source", "models/qwen2-5-7b-instruct"),
+        "/mnt/draft": ("kserve-pvc-source", f"models/{DRAFT}"),
+    }
     assert plan(values)["speculation"][0] == f"3 tokens at once, draft model {DRAFT} from pvc://demo-models/models/{DRAFT}"
 
 
 def test_a_draft_model_on_a_claim_of_its_own() -> None:
-    values = llm(speculative={"model": DRAFT, "tokens": 3}, models={DRAFT: {"uri": "pvc://drafts"}})
-    assert engine(values)["volumeMounts"] == ({"name": "draft-model", "mountPath": "/mnt/draft", "readOnly": True},)
-    (volume,) = service(values)["template"]["volumes"]
-    assert volume["persistentVolumeClaim"]["claimName"] == "drafts"
+    claims, mounts = mounted(llm(speculative={"model": DRAFT, "tokens": 3}, models={DRAFT: {"uri": "pvc://drafts"}}))
+    assert claims == {"kserve-pvc-source": "demo-models", "weights-1": "drafts"}
+    assert mounts["/mnt/draft"] == ("weights-1", "")
+
+
+def test_a_draft_model_beside_a_model_that_is_downloaded() -> None:
+    values = llm(speculative={"model": DRAFT, "tokens": 3}, models={DRAFT: {"uri": "pvc://drafts/a"}}, cache={"enabled": False})
+    assert mounted(values) == ({"weights-0": "drafts"}, {"/mnt/draft": ("weights-0", "a")})
+
+
+def test_adapters_on_claims_are_mounts_of_one_volume_and_kserve_adds_none() -> None:
+    claims, mounts = mounted(llm(adapters={"a": {"uri": "hf://org/a"}, "b": {"uri": "pvc://other/b"}}))
+    assert claims == {"lora-pvc-a": "", "lora-pvc-b": "", "kserve-pvc-source": "demo-models", "weights-1": "other"}
+    assert mounts == {
+        "/mnt/kserve/a": ("lora-pvc-a", ""),
+        "/mnt/kserve/b": ("lora-pvc-b", ""),
+        "/mnt/models": ("kserve-pvc-source", "models/qwen2-5-7b-instruct"),
+        "/mnt/lora/a": ("kserve-pvc-source", "adapters/a"),
+        "/mnt/lora/b": ("weights-1", "b"),
+    }
 
 
 def test_a_draft_model_takes_its_part_of_everything() -> None:

@@ -99,16 +99,13 @@ layers of the model itself (mtp), or from a draft model. */}}
   {{- $from := "guesses of its own" -}}
   {{- if $speculative.key -}}
     {{- if hasPrefix "pvc://" $speculative.source -}}
-      {{- $parts := trimPrefix "pvc://" $speculative.source | splitn "/" 2 -}}
-      {{- $_ := set $speculative "claim" $parts._0 -}}
-      {{- $_ := set $speculative "path" ($parts._1 | default "") -}}
+      {{- $_ := set $speculative "uri" $speculative.source -}}
     {{- else if $plan.cache.claim -}}
-      {{- $_ := set $speculative "claim" $plan.cache.claim -}}
-      {{- $_ := set $speculative "path" (printf "models/%s" $speculative.key) -}}
+      {{- $_ := set $speculative "uri" (printf "pvc://%s/models/%s" $plan.cache.claim $speculative.key) -}}
     {{- else if $speculative.source -}}
       {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.speculative.model: %s would have to be downloaded, and KServe downloads the model only; set global.llm.cache.enabled: true, or a uri on a claim (pvc://claim/path)" $speculative.key)) -}}
     {{- end -}}
-    {{- $from = printf "draft model %s from pvc://%s/%s" $speculative.key ($speculative.claim | default "?") ($speculative.path | default "") -}}
+    {{- $from = printf "draft model %s from %s" $speculative.key ($speculative.uri | default "?") -}}
   {{- end -}}
   {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "speculation" "value" (printf "%d tokens at once, %s" $speculative.config.num_speculative_tokens $from) "from" "global.llm.speculative") -}}
 {{- end -}}
@@ -137,6 +134,9 @@ exclude each other (facts of its controller), so that all come from one kind of 
     {{- $other := ternary "a hub" "a claim" $onClaim -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.uri: is %s and the model comes from %s, which KServe cannot mount together; set global.llm.cache.enabled: true, or bring both from one kind of place" $path $uri $other)) -}}
   {{- end -}}
+  {{- if and (hasPrefix "pvc://" $uri) (not (regexMatch "^[a-z0-9]([-a-z0-9]{0,52}[a-z0-9])?$" $name)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: is on a claim, and KServe names a volume after it; set a name of at most 54 lower case letters, digits and dashes" $path)) -}}
+  {{- end -}}
   {{- $rank = max $rank (int64 ($adapter.rank | default 16)) -}}
   {{- $adapters = append $adapters (dict "name" $name "uri" $uri) -}}
 {{- end -}}
@@ -155,6 +155,52 @@ exclude each other (facts of its controller), so that all come from one kind of 
   {{- range $adapters -}}{{- $names = append $names .name -}}{{- end -}}
   {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "adapters" "value" (printf "%s, rank up to %d" (join ", " $names) $maxRank) "from" "global.llm.adapters") -}}
 {{- end -}}
+{{- end }}
+
+{{/* What the engine mounts from claims. KServe gives each adapter on a claim a volume of its own, and a kubelet mounts a claim once in a
+pod: with the model on the same claim, or two adapters, the pod would wait for its volumes forever (volumemanager of Kubernetes 1.34).
+So each claim is one volume here, with a mount for each thing on it. KServe leaves alone what has a mount of the name that it would
+give: the model's volume keeps that name, and each adapter gets an empty volume of that name as well. */}}
+{{- define "llm-common.plan.mounts" -}}
+{{- $plan := .plan -}}
+{{- $wanted := list -}}
+{{- $volumes := list -}}
+{{- $mounts := list -}}
+{{- range $plan.adapters -}}
+  {{- if hasPrefix "pvc://" .uri -}}
+    {{- $wanted = append $wanted (dict "uri" .uri "path" (printf "/mnt/lora/%s" .name)) -}}
+    {{- $volumes = append $volumes (dict "name" (printf "lora-pvc-%s" .name)) -}}
+    {{- $mounts = append $mounts (dict "name" (printf "lora-pvc-%s" .name) "mountPath" (printf "/mnt/kserve/%s" .name)) -}}
+  {{- end -}}
+{{- end -}}
+{{- with $plan.speculative.uri -}}{{- $wanted = append $wanted (dict "uri" . "path" "/mnt/draft") -}}{{- end -}}
+{{- $names := dict -}}
+{{- if and $wanted (hasPrefix "pvc://" $plan.model.uri) -}}
+  {{- $wanted = prepend $wanted (dict "uri" $plan.model.uri "path" "/mnt/models") -}}
+  {{- $_ := set $names (include "llm-common.claimOf" $plan.model.uri) "kserve-pvc-source" -}}
+{{- end -}}
+{{- $seen := dict -}}
+{{- range $wanted -}}
+  {{- $claim := include "llm-common.claimOf" .uri -}}
+  {{- if not (hasKey $names $claim) -}}{{- $_ := set $names $claim (printf "weights-%d" (len $names)) -}}{{- end -}}
+  {{- $name := get $names $claim -}}
+  {{- if not (hasKey $seen $name) -}}{{- $volumes = append $volumes (dict "name" $name "claim" $claim) -}}{{- end -}}
+  {{- $_ := set $seen $name true -}}
+  {{- $mounts = append $mounts (dict "name" $name "mountPath" .path "subPath" (trimPrefix (printf "pvc://%s" $claim) .uri | trimPrefix "/")) -}}
+{{- end -}}
+{{- $_ := set $plan "volumes" $volumes -}}
+{{- $_ := set $plan "mounts" $mounts -}}
+{{- if hasPrefix "pvc://" $plan.model.uri -}}{{- $_ := set $names (include "llm-common.claimOf" $plan.model.uri) "" -}}{{- end -}}
+{{- $_ := set $plan "weightClaims" (keys $names | sortAlpha) -}}
+{{- $offloaded := .llm.kvCacheOffloading.existingClaim -}}
+{{- if has $offloaded $plan.weightClaims -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.kvCacheOffloading.existingClaim: %s holds the weights already, and a pod mounts a claim once; set another claim" $offloaded)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* The claim of pvc://claim/path. */}}
+{{- define "llm-common.claimOf" -}}
+{{- trimPrefix "pvc://" . | splitList "/" | first -}}
 {{- end }}
 
 {{/* Size of a claim for weights: a fifth more, rounded up coarsely so that a corrected fact never shrinks a claim.

@@ -13,7 +13,9 @@ Out, in `out`:
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
   model      {key, uri (as the engine gets it), source, servedName, weightBytes, task (generate, embed, score or classify)}
   adapters   list of {name, uri}        maxRank  of them, as vLLM takes it
-  speculative  {config (of vLLM, or none), weightBytes, and of a draft model: key, source, claim, path}
+  speculative  {config (of vLLM, or none), weightBytes, and of a draft model: key, source, uri}
+  volumes    list of {name, claim or none}        mounts  list of {name, mountPath, subPath}: what is mounted from claims of weights,
+             where KServe alone would not do        weightClaims  names of all claims of weights
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
   storageInitializer  {render, env}: what KServe's downloading container gets
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
@@ -74,6 +76,7 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 {{- include "llm-common.plan.cache" $context -}}
 {{- include "llm-common.plan.draft" $context -}}
 {{- include "llm-common.plan.adapters" $context -}}
+{{- include "llm-common.plan.mounts" $context -}}
 {{- include "llm-common.plan.engine" $context -}}
 {{- range $side := $plan.workloads -}}
   {{- $_ := set $context "side" $side -}}

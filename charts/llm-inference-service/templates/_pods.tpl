@@ -105,12 +105,12 @@ containers:
       periodSeconds: {{ $workload.startup.periodSeconds }}
       failureThreshold: {{ $workload.startup.failureThreshold }}
     {{- end }}
-    {{- if or $workload.disk $workload.diskClaim $plan.speculative.claim $root.Values.extraVolumes }}
+    {{- if or $workload.disk $workload.diskClaim $plan.mounts $root.Values.extraVolumes }}
     volumeMounts:
-      {{- if $plan.speculative.claim }}
-      - name: draft-model
-        mountPath: /mnt/draft
-        {{- with $plan.speculative.path }}
+      {{- range $plan.mounts }}
+      - name: {{ .name }}
+        mountPath: {{ .mountPath }}
+        {{- with .subPath }}
         subPath: {{ quote . }}
         {{- end }}
         readOnly: true
@@ -125,13 +125,17 @@ containers:
         readOnly: {{ ternary $volume.readOnly true (hasKey $volume "readOnly") }}
       {{- end }}
     {{- end }}
-{{- if or $workload.sharedMemory $workload.disk $workload.diskClaim $plan.speculative.claim $root.Values.extraVolumes }}
+{{- if or $workload.sharedMemory $workload.disk $workload.diskClaim $plan.volumes $root.Values.extraVolumes }}
 volumes:
-  {{- with $plan.speculative.claim }}
-  - name: draft-model
+  # A claim is one volume, because a kubelet mounts it once in a pod; an empty one keeps KServe from a second: llm-common.plan.mounts.
+  {{- range $plan.volumes }}
+  - name: {{ .name }}
+    {{- if .claim }}
     persistentVolumeClaim:
-      claimName: {{ quote . }}
-      readOnly: true
+      claimName: {{ .claim | quote }}
+    {{- else }}
+    emptyDir: {}
+    {{- end }}
   {{- end }}
   {{- range $name, $volume := $root.Values.extraVolumes }}
   - name: {{ $name }}
