@@ -20,29 +20,80 @@ def tokens(values: Any) -> int:
     return int(found[1])
 
 
-@pytest.mark.parametrize(
-    ("keys", "measured"),
-    [
-        # facts/gpu.md: vLLM's own count on H200 for the shape of Qwen2.5-72B
-        ({"parallel": {"tensor": 4}, "engine": {"args": {"gpu-memory-utilization": 0.95}}}, 1_274_576),
-        (
-            {
-                "model": "qwen2-5-72b-instruct-fp8",
-                "parallel": {"tensor": 1},
-                "engine": {"args": {"gpu-memory-utilization": 0.93, "kv-cache-dtype": "fp8"}},
-            },
-            366_864,
-        ),
-    ],
-    ids=["bfloat16, 4 devices", "FP8, 1 device"],
-)
-def test_tokens_agree_with_what_vllm_reports(keys: dict[str, Any], measured: int) -> None:
-    """Tolerance: 6 %, three gigabytes of overhead.
+H100, H200 = "nvidia-h100-80gb", "nvidia-h200"
+SMALL = {"max-num-seqs": 256, "max-num-batched-tokens": 2048}
+# DeepSeek-V2-Lite: latent attention, small enough for one device.
+LITE = {
+    "lite": {
+        "uri": "hf://deepseek-ai/DeepSeek-V2-Lite",
+        "parameters": 15706484224,
+        "layers": 27,
+        "heads": 16,
+        "contextLength": 163840,
+        "kvLoraRank": 512,
+        "qkRopeHeadDim": 64,
+    }
+}
+# Tokens of KV cache that vLLM 0.32 itself reports, with dummy weights and utilization 0.9: model, accelerator, devices,
+# arguments, length. The last two are of vLLM 0.25 with the utilization given.
+MEASURED = {
+    "7B": ("qwen2-5-7b-instruct", H100, 1, {}, 32768, 1_013_456),
+    "7B, 2048 batched": ("qwen2-5-7b-instruct", H100, 1, {"max-num-batched-tokens": 2048}, 32768, 1_015_296),
+    "7B, 16384 batched": ("qwen2-5-7b-instruct", H100, 1, {"max-num-batched-tokens": 16384}, 32768, 994_272),
+    "7B, 256 sequences": ("qwen2-5-7b-instruct", H100, 1, {"max-num-seqs": 256}, 32768, 1_025_232),
+    "7B, eager": (
+        *("qwen2-5-7b-instruct", H100, 1, {"enforce-eager": True, "max-num-seqs": 16, "max-num-batched-tokens": 2048}),
+        *(32768, 1_056_592),
+    ),
+    "0.5B": ("qwen2-5-0-5b-instruct", H100, 1, SMALL, 32768, 6_056_704),
+    "8B, FP8 cache": ("llama-3-1-8b-instruct", H100, 1, {"kv-cache-dtype": "fp8"}, 131072, 876_048),
+    "8B, small": ("llama-3-1-8b-instruct", H100, 1, SMALL, 32768, 443_328),
+    "32B": ("qwen3-32b", H200, 1, {}, 40960, 246_240),
+    "32B on two": ("qwen3-32b", H200, 2, {}, 40960, 750_224),
+    "experts": ("qwen3-30b-a3b", H100, 1, {}, 40960, 124_544),
+    "experts, H200": ("qwen3-30b-a3b", H200, 1, {}, 40960, 720_592),
+    "window": ("gpt-oss-20b", H100, 1, {}, 131072, 2_138_441),
+    "window and more": ("gemma-3-12b-it", H100, 1, {}, 131072, 433_545),
+    "latent attention": ("lite", H100, 1, {}, 32768, 1_331_824),
+    "72B on four": ("qwen2-5-72b-instruct", H200, 4, {"gpu-memory-utilization": 0.95}, 32768, 1_274_576),
+    "72B, FP8": (
+        *("qwen2-5-72b-instruct-fp8", H200, 1, {"gpu-memory-utilization": 0.93, "kv-cache-dtype": "fp8"}),
+        *(32768, 366_864),
+    ),
+}
 
-    The constant was chosen on these two points: they guard it, they do not prove it.
-    """
-    found = tokens(llm(**{**BIG, "accelerator": "nvidia-h200", **keys}))
-    assert abs(found - measured) / measured < 0.06
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_tokens_agree_with_what_vllm_reports(case: str) -> None:
+    """Tolerance: 4 %. The expected overhead was fitted to the cases of vLLM 0.32: they guard it, they do not prove it."""
+    name, accelerator, tensor, args, length, measured = MEASURED[case]
+    values = llm(
+        model=name,
+        models=LITE,
+        accelerator=accelerator,
+        parallel={"tensor": tensor},
+        engine={"args": {**args, "max-model-len": length}},
+    )
+    found = tokens(values)
+    print(f"{case}: {found} of {measured}, {100 * (found - measured) / measured:+.1f} %")
+    assert abs(found - measured) / measured < 0.04
+
+
+def test_a_length_that_is_advised_starts() -> None:
+    """vLLM 0.32 says 22752 tokens of Qwen3-32B on one H100; the advice must not be more."""
+    with helm_fails(
+        "global.llm.model: Qwen/Qwen3-32B does not start on 1 x nvidia-h100-80gb: 65.5 GB of weights, 2.0 GB of overhead and "
+        "10.7 GB for one request of 40960 tokens do not go into 76.5 GB on each device; "
+        "set global.llm.engine.args.max-model-len to at most 20480, or global.llm.parallel.tensor to more, or to 0"
+    ):
+        model(llm(model="qwen3-32b", accelerator=H100, parallel={"tensor": 1}))
+    assert model(llm(model="qwen3-32b", accelerator=H100, parallel={"tensor": 1}, engine={"args": {"max-model-len": 20480}}))
+
+
+def test_what_may_start_is_not_refused() -> None:
+    """Between the least overhead that was seen and the expected one."""
+    edge = llm(model="qwen3-32b", accelerator=H100, parallel={"tensor": 1}, engine={"args": {"max-model-len": 30720}})
+    assert "WARNING: the engine may not start: about 26" in notes("llm-stack", values=edge)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +131,8 @@ def test_layers_with_a_window_keep_a_window() -> None:
 
     every = fitting()
     assert fitting(slidingLayers=20, slidingWindow=32768) == every
-    assert fitting(slidingLayers=20, slidingWindow=64) == pytest.approx(2 * every, rel=0.01)
+    # Two steps of 2048 tokens may be written beyond the window.
+    assert fitting(slidingLayers=20, slidingWindow=64) == pytest.approx(every / (0.5 + 0.5 * (63 + 4096) / 32768), rel=0.01)
 
 
 @pytest.mark.parametrize(("profile", "layout"), [("latency", (4, 1)), ("throughput", (2, 2))])
@@ -106,8 +158,8 @@ def test_an_older_kserve_gets_the_number_as_an_argument() -> None:
 
 def test_what_cannot_start_is_refused_with_the_numbers() -> None:
     with helm_fails(
-        "global.llm.model: deepseek-ai/DeepSeek-R1 does not start on 8 x nvidia-h100-80gb: 86.1 GB of weights, 2 GB of overhead "
-        "and 11.5 GB for one request of 163840 tokens do not go into 77.0 GB on each device; "
+        "global.llm.model: deepseek-ai/DeepSeek-R1 does not start on 8 x nvidia-h100-80gb: 86.1 GB of weights, 2.8 GB of "
+        "overhead and 11.5 GB for one request of 163840 tokens do not go into 76.5 GB on each device; "
         "set a larger accelerator or a smaller model"
     ):
         model(llm(model="deepseek-r1", accelerator="nvidia-h100-80gb"))
@@ -116,24 +168,24 @@ def test_what_cannot_start_is_refused_with_the_numbers() -> None:
 
 def test_a_request_that_is_too_long_names_the_length_that_fits() -> None:
     values = {
-        "model": "qwen2-5-72b-instruct",
-        "models": {"qwen2-5-72b-instruct": {"contextLength": 131072}},
+        "model": "qwen2-5-72b-instruct-fp8",
+        "models": {"qwen2-5-72b-instruct-fp8": {"contextLength": 400000}},
         "accelerator": "nvidia-l4",
     }
     with helm_fails(
-        "global.llm.model: Qwen/Qwen2.5-72B-Instruct does not start on 8 x nvidia-l4: 18.2 GB of weights, 2 GB of overhead and "
-        "2.7 GB for one request of 65536 tokens do not go into 21.7 GB on each device; "
-        "set global.llm.engine.args.max-model-len to at most 37888, or a larger accelerator or a smaller model"
+        "global.llm.model: Qwen/Qwen2.5-72B-Instruct does not start on 8 x nvidia-l4: 9.4 GB of weights, 1.8 GB of overhead and "
+        "16.4 GB for one request of 400000 tokens do not go into 21.7 GB on each device; "
+        "set global.llm.engine.args.max-model-len to at most 208896, or a larger accelerator or a smaller model"
     ):
-        model(llm(**values, engine={"args": {"max-model-len": 65536}}))
-    assert service(llm(**values, engine={"args": {"max-model-len": 37888}}))["parallelism"]["tensor"] == 8
+        model(llm(**values))
+    assert service(llm(**values, engine={"args": {"max-model-len": 208896}}))["parallelism"]["tensor"] == 8
 
 
 def test_too_few_devices_by_hand() -> None:
     with helm_fails(
-        "global.llm.model: Qwen/Qwen2.5-72B-Instruct does not start on 2 x nvidia-h100-80gb: 72.7 GB of weights, 2 GB of "
-        "overhead and 5.4 GB for one request of 32768 tokens do not go into 77.0 GB on each device; "
-        "set global.llm.engine.args.max-model-len to at most 13312, or global.llm.parallel.tensor to more, or to 0"
+        "global.llm.model: Qwen/Qwen2.5-72B-Instruct does not start on 2 x nvidia-h100-80gb: 72.7 GB of weights, 2.8 GB of "
+        "overhead and 5.4 GB for one request of 32768 tokens do not go into 76.5 GB on each device; "
+        "set global.llm.parallel.tensor to more, or to 0"
     ):
         model(llm(**BIG, parallel={"tensor": 2}))
     assert service(llm(**BIG, parallel={"tensor": 8}))["parallelism"]["tensor"] == 8

@@ -258,7 +258,7 @@ CASES = (
     ),
     Case(
         "a model that cannot start",
-        "global.llm.model: Qwen/Qwen2.5-72B-Instruct does not start on 1 x nvidia-l40s: 145.4 GB of weights, 2 GB of "
+        "global.llm.model: Qwen/Qwen2.5-72B-Instruct does not start on 1 x nvidia-l40s: 145.4 GB of weights, 1.0 GB of "
         "overhead and 10.7 GB for one request of 32768 tokens do not go into 43.5 GB on each device; "
         "set global.llm.parallel.tensor to more, or to 0",
         llm(model="qwen2-5-72b-instruct", parallel={"tensor": 1}),

@@ -2,7 +2,8 @@
 Accelerators as data. Every row names the page it was read from (`source`); users add rows by `global.llm.accelerators`, field by
 field over a row of the same key.
 
-Accelerator:  resource (device plugin's resource name, empty for CPU), memoryBytes (of one device, as the driver reports it),
+Accelerator:  resource (device plugin's resource name, empty for CPU), memoryBytes (of one device, as CUDA reports it to vLLM where that was
+              measured, else as the driver does, which is 0.5 to 0.7 GB more),
               devicesPerNode, image (engine image that serves it), env, nodeSelector, tolerations, supplementalGroups (groups by which
               an engine that is not root opens the device nodes).
 Image tags equal versions.yaml (tests/consumer/test_versions.py).
@@ -61,24 +62,24 @@ nvidia-a100-80gb:
   source: https://thundergolfer.com/blog/nvidia-gpu-memory-capacity (80 GB; 81,920 MiB)
 nvidia-h100-80gb:
   resource: nvidia.com/gpu
-  memoryBytes: 85520809984
+  memoryBytes: 85017493504
   devicesPerNode: 8
   image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
   nodeSelector:
     nvidia.com/gpu.product: NVIDIA-H100-80GB-HBM3
   tolerations:
     - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://thundergolfer.com/blog/nvidia-gpu-memory-capacity (80 GB; 81,559 MiB)
+  source: https://thundergolfer.com/blog/nvidia-gpu-memory-capacity (80 GB; 81,559 MiB); memory - torch.cuda under vLLM 0.32
 nvidia-h200:
   resource: nvidia.com/gpu
-  memoryBytes: 150754820096
+  memoryBytes: 150109880320
   devicesPerNode: 8
   image: {registry: docker.io, repository: vllm/vllm-openai, tag: v0.32.0}
   nodeSelector:
     nvidia.com/gpu.product: NVIDIA-H200
   tolerations:
     - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  source: https://raw.githubusercontent.com/mlcommons/inference_results_v4.1/main/closed/NVIDIA/systems/H200-SXM-141GBx8_TRT_MaxQ.json (141 GB, 8 a node); driver - https://thundergolfer.com/blog/nvidia-gpu-memory-capacity
+  source: https://raw.githubusercontent.com/mlcommons/inference_results_v4.1/main/closed/NVIDIA/systems/H200-SXM-141GBx8_TRT_MaxQ.json (141 GB, 8 a node); memory - torch.cuda under vLLM 0.32
 nvidia-b200:
   resource: nvidia.com/gpu
   memoryBytes: 192265846784

@@ -5,13 +5,17 @@ Parts of the plan: what fits on the devices. All sizes in bytes on one device:
   perLayer    of KV cache for one token: grouped-query attention: 2 (key and value) x max(kvHeads / tensor, 1) x headSize x element;
               multi-head latent attention: (kvLoraRank + qkRopeHeadDim) x element, whole on every device
   element     2 (bfloat16), or 1 with engine argument `kv-cache-dtype: fp8…`
-  request     of L tokens: perLayer x ((layers - slidingLayers) x L + slidingLayers x min(L, slidingWindow)); a draft model adds its
-              own weights / tensor and perLayer x layers x L
-  overhead    2 GB: context, activations, graphs. What is left over when vLLM's own count of tokens for a 72B model on H200 is taken
-              off is 2.5 GB in bfloat16 on 4 devices and 4.9 GB in FP8 on one (less certain: its weight bytes are derived); the
-              lower side is taken, so that nothing is refused that starts. The count is then 0.4 % and 4.8 % too high
+  request     of L tokens: perLayer x ((layers - slidingLayers) x L + slidingLayers x min(L, slidingWindow - 1 + 2 x batched tokens));
+              vLLM reserves a window for what two steps may write (one with `no-async-scheduling`). A draft model adds its own weights /
+              tensor and perLayer x layers x L
+  overhead    context, activations, sampling, CUDA graphs. Two numbers, from vLLM 0.32 on H100 and H200 (tests/unit/test_fit.py):
+              floor, the least that was seen: 2 GB with vLLM's defaults for large devices (1024 sequences, 8192 batched tokens), 1 GB
+              with those for others (256, 2048), 0.6 GB with arguments that shrink it, and 0.8 GB more for tensor > 1; and what is
+              expected: 2.2 GB (1.4 GB up to 256 sequences) + 0.13 GB for each 1024 batched tokens beyond 8192 + 30 MB of graphs x
+              layers / tensor (none with enforce-eager) + 0.8 GB for tensor > 1
   tokens      of an engine: data x L x (memoryBytes x gpu-memory-utilization - weights - overhead) / request
-A model starts when one request of its full length fits. Few such requests at once is a warning with the number.
+A model is refused when one request of its full length does not fit with the floor. What a person is told, and the choice of a layout,
+are of the expected overhead; few requests of full length at once is a warning with the number.
 */}}
 
 {{/* Chooses the side's `tensor`. In: context (with side), candidates (sizes of tensor, ascending), sizes (all that could be), asked,
@@ -50,27 +54,41 @@ cacheWarning. */}}
 {{- if and $model.contextLength (gt $fit.length (int64 $model.contextLength)) (not (hasKey $args "hf-overrides")) (not (hasKey .context.llm.engine.env "VLLM_ALLOW_LONG_MAX_MODEL_LEN")) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.max-model-len: %d is beyond the %d tokens of %s; set at most that, or hf-overrides with a rope scaling" $arguments $fit.length (int64 $model.contextLength) $plan.model.servedName)) -}}
 {{- end -}}
+{{- /* vLLM's defaults follow the device (EngineArgs.get_batch_defaults) */ -}}
+{{- $large := and (ge (int64 $fit.memory) 75161927680) (not (contains "a100" $plan.acceleratorKey)) -}}
+{{- $batched := ternary (ternary 16384 8192 (ge (int64 $fit.memory) 171798691840)) 2048 $large -}}
+{{- $batched = include "llm-common.tokens" (get $args "max-num-batched-tokens") | int64 | default (int64 $batched) -}}
+{{- $sequences := include "llm-common.tokens" (get $args "max-num-seqs") | int64 | default (ternary 1024 256 $large) -}}
+{{- $eager := eq (toString (get $args "enforce-eager")) "true" -}}
+{{- $shrunk := or $eager (hasKey $args "max-num-seqs") (hasKey $args "max-num-batched-tokens") (hasKey $args "compilation-config") -}}
+{{- $_ := set $fit "written" (mul $batched (ternary 1 2 (eq (toString (get $args "async-scheduling")) "false"))) -}}
+{{- $_ := set $fit "floor" (ternary 600000000 (ternary 2000000000 1000000000 $large) $shrunk) -}}
+{{- $_ := set $fit "expected" (add (ternary 2200000000 1400000000 (gt (int $sequences) 256)) (mul 130000 (max 0 (sub $batched 8192)))) -}}
+{{- $_ := set $fit "graphs" (ternary 0 (mul 30000000 (int64 ($model.layers | default 0))) $eager) -}}
 {{- $known := and .judge $fit.memory $fit.length $weightBytes $model.layers (or $model.kvLoraRank (and $model.kvHeads $model.headSize)) -}}
 {{- $chosen := int64 (first .candidates) -}}
 {{- $data := .data -}}
 {{- $total := .total -}}
+{{- $profile := $side.wanted.profile -}}
 {{- $ranks := $data -}}
 {{- if $known -}}
-  {{- $found := 0 -}}
+  {{- $expected := 0 -}}
+  {{- $possible := 0 -}}
   {{- range $size := .candidates -}}
-    {{- if not $found -}}
-      {{- $ranks = $data -}}
-      {{- if and $total (or $side.wanted.profile (eq $data 0)) -}}{{- $ranks = div $total $size -}}{{- end -}}
-      {{- include "llm-common.fit" (dict "fit" $fit "tensor" $size "data" $ranks) -}}
-      {{- if ge $fit.tokens $fit.length -}}{{- $found = $size -}}{{- end -}}
+    {{- if not $expected -}}
+      {{- include "llm-common.fit" (dict "fit" $fit "tensor" $size "data" $data "total" $total "profile" $profile) -}}
+      {{- if ge $fit.tokens $fit.length -}}{{- $expected = $size -}}{{- end -}}
+      {{- if ge $fit.most $fit.length -}}{{- $possible = $size -}}{{- end -}}
     {{- end -}}
   {{- end -}}
-  {{- $chosen = $found | default (last .candidates) | int64 -}}
-  {{- if not $found -}}
+  {{- $chosen = $expected | default $possible | default (last .candidates) | int64 -}}
+  {{- include "llm-common.fit" (dict "fit" $fit "tensor" $chosen "data" $data "total" $total "profile" $profile) -}}
+  {{- $ranks = $fit.ranks -}}
+  {{- if not (or $expected $possible) -}}
     {{- $help := "set a larger accelerator or a smaller model" -}}
     {{- if and .asked (lt .asked (int64 (last .sizes))) -}}{{- $help = printf "set %s.tensor to more, or to 0" $parallel -}}{{- end -}}
-    {{- if gt $fit.tokens 1023 -}}{{- $help = printf "set %s.max-model-len to at most %d, or %s" $arguments (mul 1024 (div $fit.tokens 1024)) (trimPrefix "set " $help) -}}{{- end -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.model: %s does not start on %d x %s: %s GB of weights, 2 GB of overhead and %s GB for one request of %d tokens do not go into %s GB on each device; %s" $plan.model.servedName (mul $chosen $ranks) $plan.acceleratorKey (include "llm-common.gigabytes" $fit.weights) (include "llm-common.gigabytes" $fit.request) $fit.length (include "llm-common.gigabytes" $fit.budget) $help)) -}}
+    {{- if $fit.sure -}}{{- $help = printf "set %s.max-model-len to at most %d, or %s" $arguments $fit.sure (trimPrefix "set " $help) -}}{{- end -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.model: %s does not start on %d x %s: %s GB of weights, %s GB of overhead and %s GB for one request of %d tokens do not go into %s GB on each device; %s" $plan.model.servedName (mul $chosen $ranks) $plan.acceleratorKey (include "llm-common.gigabytes" $fit.weights) (include "llm-common.gigabytes" $fit.least) (include "llm-common.gigabytes" $fit.request) $fit.length (include "llm-common.gigabytes" $fit.budget) $help)) -}}
   {{- end -}}
 {{- end -}}
 {{- $_ := set $side "tensor" $chosen -}}
@@ -84,40 +102,51 @@ cacheWarning. */}}
 {{- if $known -}}
   {{- $requests := mul $ranks (div $fit.tokens $fit.length) -}}
   {{- $_ := set $side "cacheText" (printf "%d tokens per engine: %d requests of %d tokens at once" (mul $ranks $fit.tokens) $requests $fit.length) -}}
-  {{- $_ := set $side "cacheFrom" (printf "%s GB on each device, less %s GB of weights and 2 GB of overhead" (include "llm-common.gigabytes" $fit.budget) (include "llm-common.gigabytes" $fit.weights)) -}}
-  {{- if lt (int $requests) 4 -}}
+  {{- $_ := set $side "cacheFrom" (printf "%s GB on each device, less %s GB of weights and about %s GB of overhead" (include "llm-common.gigabytes" $fit.budget) (include "llm-common.gigabytes" $fit.weights) (include "llm-common.gigabytes" $fit.overhead)) -}}
+  {{- if lt $fit.tokens $fit.length -}}
+    {{- $_ := set $side "cacheWarning" (printf "the engine may not start: about %d tokens fit and one request has %d; set %s.max-model-len to at most %d, kv-cache-dtype: fp8, or more %s.tensor" $fit.tokens $fit.length $arguments $fit.sure $parallel) -}}
+  {{- else if lt (int $requests) 4 -}}
     {{- $_ := set $side "cacheWarning" (printf "only %d requests of %d tokens fit at once; lower %s.max-model-len, set kv-cache-dtype: fp8, or raise %s.tensor" $requests $fit.length $arguments $parallel) -}}
   {{- end -}}
 {{- end -}}
 {{- end }}
 
-{{/* What fits on one device of a rank. In: fit {memory, utilization, length, weightBytes, expertBytes, element, model, draft, draftBytes}, tensor,
-data.
-Adds to fit: weights, request, budget, tokens (of one data-parallel rank), integers. */}}
+{{/* What fits on one device of a rank. In: fit {memory, utilization, length, weightBytes, expertBytes, element, model, draft, draftBytes,
+written, floor, expected, graphs}, tensor, data, total, profile. Adds to fit, integers: ranks, weights, request, budget, overhead (as
+expected), least (the floor), tokens (of one data-parallel rank, as expected), most (with the floor), sure (a length that starts: the
+expected overhead was up to 1.2 GB too low). */}}
 {{- define "llm-common.fit" -}}
 {{- $fit := .fit -}}
 {{- $model := $fit.model -}}
 {{- $tensor := .tensor -}}
-{{- $overhead := 2000000000 -}}
+{{- $ranks := .data -}}
+{{- if and .total (or .profile (eq .data 0)) -}}{{- $ranks = div .total $tensor -}}{{- end -}}
 {{- $perLayer := 0 -}}
 {{- if $model.kvLoraRank -}}
   {{- $perLayer = mul (add (int64 $model.kvLoraRank) (int64 ($model.qkRopeHeadDim | default 0))) $fit.element -}}
 {{- else -}}
-  {{- $perLayer = mul 2 (max 1 (div (int64 $model.kvHeads) .tensor)) (int64 $model.headSize) $fit.element -}}
+  {{- $perLayer = mul 2 (max 1 (div (int64 $model.kvHeads) $tensor)) (int64 $model.headSize) $fit.element -}}
 {{- end -}}
 {{- $sliding := int64 ($model.slidingLayers | default 0) -}}
-{{- $window := min $fit.length (int64 ($model.slidingWindow | default 0)) -}}
+{{- $window := min $fit.length (add (int64 ($model.slidingWindow | default 0)) -1 $fit.written) -}}
 {{- $request := mul $perLayer (add (mul (sub (int64 $model.layers) $sliding) $fit.length) (mul $sliding $window)) -}}
 {{- with $fit.draft.kvHeads -}}
   {{- $request = add $request (mul 2 (max 1 (div (int64 .) $tensor)) (int64 $fit.draft.headSize) $fit.element (int64 $fit.draft.layers) $fit.length) -}}
 {{- end -}}
-{{- $weights := add (div $fit.draftBytes .tensor) (div (sub $fit.weightBytes $fit.expertBytes) .tensor) (div $fit.expertBytes (mul .tensor .data)) -}}
+{{- $weights := add (div $fit.draftBytes $tensor) (div (sub $fit.weightBytes $fit.expertBytes) $tensor) (div $fit.expertBytes (mul $tensor (max 1 $ranks))) -}}
 {{- $budget := mulf $fit.memory $fit.utilization | int64 -}}
+{{- $several := ternary 800000000 0 (gt $tensor 1) -}}
+{{- $_ := set $fit "ranks" $ranks -}}
 {{- $_ := set $fit "weights" $weights -}}
 {{- $_ := set $fit "request" $request -}}
 {{- $_ := set $fit "budget" $budget -}}
-{{- $free := max 0 (sub $budget (add $weights $overhead)) -}}
-{{- $_ := set $fit "tokens" (div (mul $free $fit.length) (max 1 $request)) -}}
+{{- $_ := set $fit "least" (add $fit.floor $several) -}}
+{{- $_ := set $fit "overhead" (add $fit.expected (div $fit.graphs $tensor) $several) -}}
+{{- range $tokens, $overhead := dict "most" $fit.least "tokens" $fit.overhead "sure" (add $fit.overhead 1250000000) -}}
+  {{- $free := max 0 (sub $budget (add $weights $overhead)) -}}
+  {{- $_ := set $fit $tokens (div (mul $free $fit.length) (max 1 $request)) -}}
+{{- end -}}
+{{- $_ := set $fit "sure" (mul 1024 (div $fit.sure 1024)) -}}
 {{- end }}
 
 {{/* A number of tokens as vLLM reads it: 1k is 1000 and 1K 1024. In: number or text. Out: integer as text, 0 for what is none. */}}
