@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from hack.paths import CHARTS
-from hack.schemas import UMBRELLA
 from tests.harness import HelmError, helm_fails, render
-from tests.harness.components import MODEL_CHART, overlay
+from tests.harness.components import overlay
 from tests.schema.leaves import place
 from tests.unit.mode_cases import MODE_CASES
-from tests.unit.models import Case, catalogue, llm, model
+from tests.unit.models import Case, catalogue, llm, model, quickest
 
 TOKEN = "hf_" + "aBcDeFgHiJkLmNoPqRsT"
 SECRET = {"valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
@@ -398,11 +397,6 @@ CASES = (
         for label in ("app.kubernetes.io/name", "kserve.io/component", "serving.kserve.io/x", "llm-d.ai/role")
     ),
 )
-
-
-def quickest(values: dict[str, Any]) -> str:
-    """The chart that can be asked: one alone renders in half the umbrella's time, and refuses the same."""
-    return MODEL_CHART if set(values) == {"global"} else UMBRELLA
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
