@@ -1,14 +1,18 @@
-"""One service over two pods of a LeaderWorkerSet: they answer as one, compute both, and are replaced together."""
+"""One service over two pods of a LeaderWorkerSet: they answer as one, compute both, and are replaced together.
+
+Once with a rank in each pod (data parallel), once with one rank cut over both (tensor parallel).
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hack import demo
+from hack import demo, versions
 from hack.kube import Cluster, Object, until
 from tests.smoke import releases
 from tests.smoke.engine import Engine
@@ -81,3 +85,56 @@ def test_uninstall_leaves_nothing(cluster: Cluster) -> None:
         return [name for name in found if f"/{NAME}" in name]
 
     until(lambda: not left(), 120, "of the release is left what it had", every=1)
+
+
+# An accelerator that is none: the node says that it has it, and the CPU engine computes.
+DEVICE = "example.com/pretended"
+CUT = {
+    "global": {
+        "llm": {
+            "accelerator": "pretended",
+            "accelerators": {
+                "pretended": {
+                    "resource": DEVICE,
+                    "devicesPerNode": 1,
+                    "image": {
+                        "registry": "docker.io",
+                        "repository": "vllm/vllm-openai-cpu",
+                        "tag": versions.images()["engine-cpu"].tag,
+                    },
+                    "env": {"VLLM_CPU_OMP_THREADS_BIND": "nobind"},
+                }
+            },
+            "parallel": {"tensor": 2, "nodes": 2},
+            # Where the vocabulary is cut, vLLM compiles a function, and the test image has no compiler.
+            "engine": {"env": {"TORCHDYNAMO_DISABLE": "1"}},
+            "overrides": {
+                "resources": {
+                    "requests": {**RESOURCES["requests"], DEVICE: "1"},
+                    "limits": {**RESOURCES["limits"], DEVICE: "1"},
+                }
+            },
+        }
+    }
+}
+
+
+@pytest.fixture
+def devices(cluster: Cluster) -> Iterator[None]:
+    """The node pretends to have accelerators."""
+    (node,) = cluster.items("nodes")
+
+    def patch(count: str | None) -> None:
+        body = json.dumps({"status": {"capacity": {DEVICE: count}, "allocatable": {DEVICE: count}}})
+        cluster.kubectl("patch", "node", node["metadata"]["name"], "--subresource=status", "--type=merge", "-p", body)
+
+    patch("2")
+    yield
+    patch(None)
+
+
+def test_one_rank_over_two_pods(cluster: Cluster, devices: None) -> None:
+    with releases.installed(cluster, "cut", CUT):
+        releases.ready(cluster, "app.kubernetes.io/name=cut", 2)
+        with Engine.connect(cluster, demo.NAMESPACE, "cut") as engine:
+            assert engine.complete("The quick brown")["choices"][0]["text"] == " fox jumps over the lazy dog."

@@ -45,19 +45,21 @@ def own(size: int | None = None, **keys: Any) -> dict[str, Any]:
     return llm(model="own", models={"own": {"uri": "hf://org/own", "weightBytes": size or 1000}}, **keys)
 
 
-def quickest(values: Mapping[str, Any]) -> str:
-    """The chart to ask about a service: one alone renders in half the umbrella's time, and says and refuses the same."""
-    return MODEL_CHART if set(values) == {"global"} else UMBRELLA
-
-
 def model(values: Mapping[str, Any], *, chart: str = UMBRELLA, **options: Any) -> Manifests:
     """A release of the model plane."""
     return render(chart, values=values, **options)
 
 
+def alone(values: Mapping[str, Any], **options: Any) -> Manifests:
+    """The same by the chart of the service alone, where it can: it says and refuses the same in half the umbrella's time."""
+    if "chart" in options or not set(values) <= {"global", MODEL_CHART} or "enabled" in values.get(MODEL_CHART, {}):
+        return model(values, **options)
+    return model({"global": values.get("global", {}), **values.get(MODEL_CHART, {})}, chart=MODEL_CHART, **options)
+
+
 def service(values: Mapping[str, Any], **options: Any) -> Any:
     """The spec of the LLMInferenceService."""
-    return model(values, **{"chart": quickest(values), **options}).one("LLMInferenceService")["spec"]
+    return alone(values, **options).one("LLMInferenceService")["spec"]
 
 
 def engine(values: Mapping[str, Any], **options: Any) -> Any:
@@ -73,7 +75,7 @@ def environment(values: Mapping[str, Any], **options: Any) -> dict[str, Any]:
 
 def plan(values: Mapping[str, Any], **options: Any) -> dict[str, tuple[str, str]]:
     """The plan as printed: what was derived, to its value and where it came from."""
-    lines = model(values, **{"chart": quickest(values), **options}).one("ConfigMap")["data"]["plan"].splitlines()
+    lines = alone(values, **options).one("ConfigMap")["data"]["plan"].splitlines()
     found = {}
     for line, source in pairwise(lines):
         if source.strip().startswith("from ") and not line.startswith(" "):

@@ -12,7 +12,7 @@ from tests.harness import HelmError, helm_fails, render
 from tests.harness.components import overlay
 from tests.schema.leaves import place
 from tests.unit.mode_cases import MODE_CASES
-from tests.unit.models import Case, catalogue, llm, model, quickest
+from tests.unit.models import Case, alone, catalogue, llm, model
 
 TOKEN = "hf_" + "aBcDeFgHiJkLmNoPqRsT"
 SECRET = {"valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
@@ -402,12 +402,12 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_refused_with_one_message(case: Case) -> None:
     with helm_fails(case.message):
-        model(case.refused, chart=quickest(case.refused), namespace=case.namespace)
+        alone(case.refused, namespace=case.namespace)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_neighbour_passes(case: Case) -> None:
-    assert model(case.accepted, chart=quickest(case.accepted), namespace=case.namespace).objects
+    assert alone(case.accepted, namespace=case.namespace).objects
 
 
 def test_every_message_of_the_templates_has_a_case() -> None:
