@@ -12,7 +12,7 @@ from hack.console import StepFailed, Timeline, say
 from hack.paths import CHARTS, ROOT, VALUES
 from hack.shell import Arg, run
 
-PROGRAMS = ("helm", "helm3", "ct", "kubectl", "etcd", "kube-apiserver", "llmisvc-controller", "kwok")
+PROGRAMS = ("helm", "helm3", "ct", "kubectl", "etcd", "kube-apiserver", "llmisvc-controller", "kwok", "lws-controller")
 
 
 def run_stages(names: list[str]) -> None:

@@ -15,7 +15,7 @@ from hack import kserve, preflight, scale
 from hack.kube import Object, until
 from tests.controlplane.conftest import GATEWAY
 from tests.harness import Scenario, nodes, render, thaw
-from tests.harness.controlplane import ControlPlane, namespace
+from tests.harness.controlplane import ControlPlane, install_lws, namespace
 from tests.harness.scenarios import SCENARIOS
 
 NAMESPACE = "deploys"
@@ -31,6 +31,7 @@ MACHINES: dict[str, tuple[str, dict[str, str]]] = {
 }
 SERVICE = kserve.CRDS[0]
 RELEASES = 30
+PICKER = "llminferenceservice-router-scheduler"
 
 
 def machine(accelerator: str, number: int) -> nodes.Node:
@@ -46,6 +47,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         nodes.add(plane, [nodes.Node("plain"), *(machine(name, number) for name in MACHINES for number in (1, 2))])
         namespace(plane, NAMESPACE)
         plane.cluster.apply([GATEWAY])
+        install_lws(plane)
         yield plane
 
 
@@ -54,7 +56,8 @@ def settings(scenario: Scenario) -> Any:
 
 
 def objects(scenario: Scenario, name: str) -> list[Object]:
-    found = [thaw(obj) for obj in render("llm-stack", scenario.file, name=name, namespace=NAMESPACE).objects]
+    policy = {"llm-inference-service": {"networkPolicy": {"enabled": True, "from": {"all": {"namespaceSelector": {}}}}}}
+    found = [thaw(obj) for obj in render("llm-stack", scenario.file, name=name, namespace=NAMESPACE, values=policy).objects]
     return [obj for obj in found if "helm.sh/hook" not in obj["metadata"].get("annotations", {})]
 
 
@@ -63,7 +66,22 @@ def create(plane: ControlPlane, release: list[Object]) -> None:
 
 
 def engines(plane: ControlPlane, name: str) -> list[Object]:
-    return plane.cluster.items("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/name={name},llm-d.ai/role")
+    """All pods of all engines. KServe gives the workers of a group neither the role nor `kserve.io/component`."""
+    own = f"app.kubernetes.io/name={name},app.kubernetes.io/part-of=llminferenceservice"
+    return plane.cluster.items("pods", "-n", NAMESPACE, "-l", f"{own},app.kubernetes.io/component!={PICKER}")
+
+
+def selects(selector: Object, pod: Object) -> bool:
+    """A label selector, as far as our charts write them."""
+    labels = pod["metadata"]["labels"]
+    expressions = selector.get("matchExpressions", [])
+    assert {expression["operator"] for expression in expressions} <= {"In"}
+    named = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+    return named and all(labels.get(expression["key"]) in expression["values"] for expression in expressions)
+
+
+def role(pod: Object) -> str:
+    return "prefill" if pod["metadata"]["labels"]["app.kubernetes.io/component"].endswith("-prefill") else "main"
 
 
 def ready(pod: Object) -> bool:
@@ -88,11 +106,10 @@ def lacks(plane: ControlPlane, release: list[Object]) -> list[str]:
 def test_a_deploy_file_goes_onto_its_nodes(fleet: ControlPlane, scenario: Scenario) -> None:
     llm, release = settings(scenario), objects(scenario, scenario.name)
     spec = next(obj for obj in release if obj["kind"] == "LLMInferenceService")["spec"]
-    if "worker" in spec:
-        pytest.skip("no LeaderWorkerSet controller runs here yet: its pods are not made")
     device, wanted_labels = MACHINES[llm["accelerator"]]
-    sides = {"both": llm} if "prefill" not in spec else {"decode": llm, "prefill": llm["prefill"]}
-    wanted = {role: side.get("replicas", 1) for role, side in sides.items()}
+    sides = {"main": llm} if "prefill" not in spec else {"main": llm, "prefill": llm["prefill"]}
+    nodes_of = {role: side.get("parallel", {}).get("nodes", 1) for role, side in sides.items()}
+    wanted = {role: side.get("replicas", 1) * nodes_of[role] for role, side in sides.items()}
     assert lacks(fleet, release) == []
     create(fleet, release)
     try:
@@ -102,16 +119,23 @@ def test_a_deploy_file_goes_onto_its_nodes(fleet: ControlPlane, scenario: Scenar
             f"{scenario.name}: not every engine is ready",
         )
         pods = engines(fleet, scenario.name)
-        roles = [pod["metadata"]["labels"]["llm-d.ai/role"] for pod in pods]
-        assert {role: roles.count(role) for role in roles} == wanted
-        for pod, role in zip(pods, roles, strict=True):
+        roles = [role(pod) for pod in pods]
+        assert {side: roles.count(side) for side in roles} == wanted
+        for pod, side in zip(pods, roles, strict=True):
             labels = (fleet.cluster.get("node", pod["spec"]["nodeName"]) or {})["metadata"]["labels"]
             assert labels.items() >= wanted_labels.items()
-            layout = sides[role].get("parallel", {})
+            layout = sides[side].get("parallel", {})
             asked = devices(pod, device)
             if "tensor" in layout:
-                assert asked == layout["tensor"] * layout.get("data", 1)
+                assert asked * nodes_of[side] == layout["tensor"] * layout.get("data", 1)
             assert 1 <= asked <= 8
+        (policy,) = (obj["spec"]["podSelector"] for obj in release if obj["kind"] == "NetworkPolicy")
+        assert [pod["metadata"]["name"] for pod in pods if not selects(policy, pod)] == []
+        budgets = [obj["spec"]["selector"] for obj in release if obj["kind"] == "PodDisruptionBudget"]
+        several = [pod for pod, side in zip(pods, roles, strict=True) if sides[side].get("replicas", 1) > 1]
+        assert [pod["metadata"]["name"] for pod in several if sum(selects(budget, pod) for budget in budgets) != 1] == []
+        # What one engine is made of stands on as many nodes.
+        assert len({pod["spec"]["nodeName"] for pod in pods}) >= max(nodes_of.values())
     finally:
         remove(fleet, scenario.name)
 

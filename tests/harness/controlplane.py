@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from hack import gobuild, kserve
+from hack import gobuild, kserve, lws
 from hack.certificates import Authority, key_pair
 from hack.kube import Cluster, Object, until
 from tests.harness.manifests import thaw
@@ -195,6 +195,39 @@ def install_kserve(plane: ControlPlane, chart_objects: tuple[Any, ...]) -> None:
     until(
         lambda: _open(port) and _serves(f"http://127.0.0.1:{probe}/readyz"), 60, "KServe's controller does not serve", every=0.2
     )
+
+
+def install_lws(plane: ControlPlane) -> None:
+    """LeaderWorkerSet's controller with its webhooks, as `hack.lws` installs them, as a process."""
+    port, probe = free_port(), free_port()
+    url, ca = f"https://127.0.0.1:{port}", plane.authority.pem
+    objects = [_reachable(obj, url, ca) for obj in lws.objects(ca) if obj["kind"] != "Deployment"]
+    for obj in objects:
+        if obj["kind"] == "CustomResourceDefinition":
+            obj["spec"]["conversion"]["webhook"]["clientConfig"] = {"url": f"{url}/convert", "caBundle": _b64(ca)}
+    namespace(plane, lws.NAMESPACE)
+    plane.cluster.apply(objects)
+
+    certificates = plane.folder / "lws"
+    certificates.mkdir()
+    serving = plane.authority.sign("lws-webhook", dns=("localhost",), ips=("127.0.0.1",))
+    (certificates / "tls.crt").write_text(serving.certificate)
+    (certificates / "tls.key").write_text(serving.key)
+    (config_map,) = (obj for obj in objects if obj["kind"] == "ConfigMap")
+    (text,) = config_map["data"].values()
+    configuration = yaml.safe_load(text) | {
+        "webhook": {"port": port, "certDir": str(certificates)},
+        "health": {"healthProbeBindAddress": f"127.0.0.1:{probe}"},
+        "metrics": {"bindAddress": "0"},
+    }
+    (certificates / "config.yaml").write_text(yaml.safe_dump(configuration))
+    plane.spawn(
+        "lws-controller",
+        gobuild.program("lws-controller"),
+        f"--config={certificates / 'config.yaml'}",
+        env={"KUBECONFIG": str(plane.cluster.kubeconfig)},
+    )
+    until(lambda: _open(port) and _serves(f"http://127.0.0.1:{probe}/readyz"), 60, "LeaderWorkerSet's controller does not serve")
 
 
 def namespace(plane: ControlPlane, name: str) -> None:

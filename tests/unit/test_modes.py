@@ -502,7 +502,9 @@ def test_a_policy_admits_the_gateway_the_pods_of_the_service_and_its_test() -> N
     policy = model(values).one("NetworkPolicy")["spec"]
     own = {"app.kubernetes.io/name": "demo", "app.kubernetes.io/part-of": "llminferenceservice"}
     assert policy["policyTypes"] == ("Ingress",)
-    assert policy["podSelector"]["matchLabels"] == {**own, "kserve.io/component": "workload"}
+    (expression,) = policy["podSelector"]["matchExpressions"]
+    assert policy["podSelector"]["matchLabels"] == own
+    assert expression["values"] == ("llminferenceservice-workload", "llminferenceservice-workload-prefill")
     among, served, measured = policy["ingress"]
     assert among["from"][0] == {"podSelector": {"matchLabels": own}}
     assert served == {"from": (peers["gateway"],), "ports": ({"port": 8000, "protocol": "TCP"},)}
