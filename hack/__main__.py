@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,8 @@ def main() -> int:
     arguments = sys.argv[1:]
     if not arguments or arguments[0] not in COMMANDS:
         return fail(f"{' '.join(arguments) or 'no command'}: choose one of {', '.join(COMMANDS)}")
+    # Ended from outside as by a person: what was started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return COMMANDS[arguments[0]](arguments[1:]) or 0
     except StepFailed as error:

@@ -315,3 +315,33 @@ def test_the_lock_knows_every_dependency() -> None:
     assert {re.split(r"[=<>~ ]", wanted)[0].lower() for wanted in project["dependencies"]} == {
         dependency["name"] for dependency in own["dependencies"]
     }
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_is_ended_stops_what_it_started(tmp_path: Path) -> None:
+    """As `kill` and a CI's time limit end it."""
+    script = f"""
+import sys, time
+from pathlib import Path
+from hack import __main__ as main
+
+def wait(_arguments):
+    try:
+        Path({str(tmp_path / "began")!r}).touch()
+        time.sleep(60)
+    finally:
+        Path({str(tmp_path / "stopped")!r}).touch()
+
+main.COMMANDS["wait"] = wait
+sys.argv = ["hack", "wait"]
+sys.exit(main.main())
+"""
+    with subprocess.Popen([sys.executable, "-c", script], cwd=paths.ROOT, stdout=subprocess.DEVNULL) as command:
+        while not (tmp_path / "began").exists():
+            assert command.poll() is None
+            time.sleep(0.05)
+        command.terminate()
+        assert command.wait(10) != 0
+    assert (tmp_path / "stopped").exists()
