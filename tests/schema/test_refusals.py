@@ -114,6 +114,21 @@ def test_a_switch_is_never_a_text(leaf: Leaf, helm: str) -> None:
     assert f"{at(leaf.path)}got string, want boolean" in texts_as_switches(leaf.chart, helm)
 
 
+HOSTILE = {
+    "labels": {"a b": "x"},
+    "podLabels": {"-a": "x"},
+    "annotations": {"no space here": "x"},
+    "podAnnotations": {"UPPER.example.com/a": "x"},
+}
+HOSTILE_VALUES = {"labels": {"a": "va lue"}, "podLabels": {"a": "x" * 64}}
+
+
+@pytest.mark.parametrize(("key", "given"), [*HOSTILE.items(), *HOSTILE_VALUES.items()], ids=str)
+def test_hostile_labels_and_annotations_are_refused(key: str, given: dict[str, str]) -> None:
+    told = refusal("llm-inference-service", MODEL_PLANE, {key: given})
+    assert f"at '/{key}" in told
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [

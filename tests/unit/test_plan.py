@@ -366,6 +366,13 @@ def test_the_service_account() -> None:
     assert existing.one("LLMInferenceService")["spec"]["template"]["serviceAccountName"] == "engines"
 
 
+def test_annotations_of_engines_are_data_for_kserves_templating() -> None:
+    values = {**llm(), "llm-inference-service": {"podAnnotations": {"a": "{{ .X }} $(id)"}, "annotations": {"a": "{{ .X }}"}}}
+    found = model(values).one("LLMInferenceService")
+    assert found["spec"]["annotations"] == {"a": "{{`{{`}} .X }} $(id)"}
+    assert found["metadata"]["annotations"] == {"a": "{{ .X }}"}
+
+
 def test_labels_and_annotations_of_engines_and_of_the_service_are_apart() -> None:
     chart = {"annotations": {"a": "1"}, "podAnnotations": {"b": "2"}, "podLabels": {"c": "3"}, "labels": {"d": "4"}}
     found = model({**llm(), "llm-inference-service": chart}).one("LLMInferenceService")

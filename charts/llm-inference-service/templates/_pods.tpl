@@ -166,7 +166,11 @@ volumes:
 {{- if .root.Values.doNotEvict -}}
   {{- $annotations = dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" -}}
 {{- end -}}
-{{- toYaml (mustMergeOverwrite $annotations (deepCopy .root.Values.podAnnotations)) -}}
+{{- /* the service's spec passes through KServe's templating */ -}}
+{{- range $name, $text := .root.Values.podAnnotations -}}
+  {{- $_ := set $annotations $name (include "llm-common.templateLiteral" $text) -}}
+{{- end -}}
+{{- toYaml $annotations -}}
 {{- end }}
 
 {{/* Out: YAML of a PodSecurityContext that restricted Pod Security admits. */}}
