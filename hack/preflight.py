@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from kubernetes.utils import quantity
 
-from hack import deps, gobuild, kserve
+from hack import deps, gobuild, kserve, lws
 from hack.kube import Cluster, Object
 from hack.paths import CHARTS
 from hack.shell import CommandFailed, out
@@ -25,7 +25,6 @@ GATEWAYS = "gateways.gateway.networking.k8s.io"
 ROUTES = "httproutes.gateway.networking.k8s.io"
 POOLS = "inferencepools.inference.networking.k8s.io"
 OLD_POOLS = "inferencepools.inference.networking.x-k8s.io"
-GROUPS = "leaderworkersets.leaderworkerset.x-k8s.io"
 RESTART = (
     f"then kubectl -n {kserve.NAMESPACE} rollout restart deployment {kserve.CONTROLLER}, which looks for it at its start only"
 )
@@ -115,7 +114,7 @@ def _needed(release: list[Object]) -> Iterator[tuple[str, str]]:
     specs = [service["spec"] for service in _services(release)]
     routers = [spec.get("router") or {} for spec in specs]
     if any("worker" in part for spec in specs for part in (spec, spec.get("prefill") or {})):
-        yield GROUPS, "an engine over several nodes is a group of it; install LeaderWorkerSet 0.8"
+        yield lws.CRD, "an engine over several nodes is a group of it; install LeaderWorkerSet 0.8"
     if any("route" in router or "gateway" in router for router in routers):
         for name in (GATEWAYS, ROUTES):
             yield name, "the service has a route; install the Gateway API"

@@ -53,7 +53,7 @@ CHILDREN = {
 def test_the_chart_role_suffices(plane: ControlPlane, mode: str) -> None:
     """The controller runs as the chart's service account: it creates, updates and deletes every kind without being forbidden.
 
-    The reduced role is the chart's own; modes that the charts do not render yet are asked for by hand.
+    The reduced role is the chart's own.
     """
     service = {
         "apiVersion": "serving.kserve.io/v1alpha2",

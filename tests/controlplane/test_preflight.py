@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack import kserve, preflight
+from hack import kserve, lws, preflight
 from hack.kube import Cluster, Object
 from hack.paths import VALUES
 from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
@@ -146,7 +146,7 @@ def test_an_empty_cluster_misses_everything(tmp_path: Path) -> None:
         *(
             lacking.format(name, why)
             for name, why in (
-                (preflight.GROUPS, "an engine over several nodes is a group of it; install LeaderWorkerSet 0.8"),
+                (lws.CRD, "an engine over several nodes is a group of it; install LeaderWorkerSet 0.8"),
                 (preflight.GATEWAYS, "the service has a route; install the Gateway API"),
                 (preflight.ROUTES, "the service has a route; install the Gateway API"),
                 (

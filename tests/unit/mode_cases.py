@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.harness.components import overlay
-from tests.unit.models import Case, defined, llm
+from tests.unit.models import Case, chart, defined, llm
 from tests.unit.test_fit import BIG
 
 MOE = {"model": "qwen3-30b-a3b", "accelerator": "nvidia-h100-80gb", "parallel": {"tensor": 2}}
@@ -29,10 +29,6 @@ def connector(role: str, name: str = "NixlConnector") -> dict[str, Any]:
 
 def offloading(**keys: Any) -> dict[str, Any]:
     return llm(kvCacheOffloading=keys)
-
-
-def chart(values: dict[str, Any], **keys: Any) -> dict[str, Any]:
-    return {**values, "llm-inference-service": keys}
 
 
 DRAFT = "qwen2-5-0-5b-instruct"

@@ -40,6 +40,11 @@ def llm(**keys: Any) -> dict[str, Any]:
     return {"global": {"llm": overlay({"model": QWEN, "accelerator": "nvidia-l40s"}, keys)}}
 
 
+def chart(values: Mapping[str, Any], **keys: Any) -> dict[str, Any]:
+    """Values with keys of the chart llm-inference-service."""
+    return {**values, MODEL_CHART: keys}
+
+
 def own(size: int | None = None, **keys: Any) -> dict[str, Any]:
     """Values of a model of one's own whose weights have `size` bytes."""
     return llm(model="own", models={"own": {"uri": "hf://org/own", "weightBytes": size or 1000}}, **keys)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import notes
 from tests.harness.components import overlay
-from tests.unit.models import catalogue, engine, environment, llm, model, plan, service
+from tests.unit.models import catalogue, chart, engine, environment, llm, model, plan, service
 
 H100 = "nvidia-h100-80gb"
 
@@ -28,11 +28,6 @@ def group(**keys: Any) -> dict[str, Any]:
 def split(**keys: Any) -> dict[str, Any]:
     """Prefill and decode apart."""
     return big(**overlay({"prefill": {"enabled": True}, "router": {"enabled": True}}, keys))
-
-
-def chart(values: dict[str, Any], **keys: Any) -> dict[str, Any]:
-    """Values with keys of the chart llm-inference-service."""
-    return {**values, "llm-inference-service": keys}
 
 
 def words(container: Any) -> list[str]:

@@ -161,10 +161,9 @@ The number of devices is KServe's field where its preset renders it, else an arg
   {{- if gt $side.data 1 -}}{{- $_ := set $args "data-parallel-size" $side.data -}}{{- end -}}
   {{- if $side.expert -}}{{- $_ := set $args "enable-expert-parallel" true -}}{{- end -}}
 {{- end -}}
-{{- range $feature := list "toolCalling" "reasoning" -}}
+{{- range $feature, $key := dict "toolCalling" "toolCallParser" "reasoning" "reasoningParser" -}}
   {{- if get $features $feature -}}
-    {{- $key := printf "%sParser" (get (dict "toolCalling" "toolCall" "reasoning" "reasoning") $feature) -}}
-    {{- $flag := get (dict "toolCalling" "tool-call-parser" "reasoning" "reasoning-parser") $feature -}}
+    {{- $flag := kebabcase $key -}}
     {{- $parser := get $model $key -}}
     {{- if $parser -}}
       {{- $_ := set $args $flag $parser -}}

@@ -119,8 +119,7 @@ expected overhead was up to 1.2 GB too low). */}}
 {{- $fit := .fit -}}
 {{- $model := $fit.model -}}
 {{- $tensor := .tensor -}}
-{{- $ranks := .data -}}
-{{- if and .total (or .profile (eq .data 0)) -}}{{- $ranks = div .total $tensor -}}{{- end -}}
+{{- $ranks := include "llm-common.ranks" (pick . "tensor" "data" "total" "profile") | int64 -}}
 {{- $perLayer := 0 -}}
 {{- if $model.kvLoraRank -}}
   {{- $perLayer = mul (add (int64 $model.kvLoraRank) (int64 ($model.qkRopeHeadDim | default 0))) $fit.element -}}

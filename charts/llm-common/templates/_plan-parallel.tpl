@@ -40,9 +40,7 @@ Experts are cut, or with `expert` spread, over all tensor x data devices (vLLM, 
   {{- $size := int64 $power -}}
   {{- if and (le $size $most) (or (eq $heads 0) (eq (mod $heads $size) 0)) -}}
     {{- $sizes = append $sizes $size -}}
-    {{- $ranks := $data -}}
-    {{- if and $total (or $profile (eq $data 0)) -}}{{- $ranks = div $total $size -}}{{- end -}}
-    {{- $product := mul $size $ranks -}}
+    {{- $product := mul $size (include "llm-common.ranks" (dict "tensor" $size "data" $data "total" $total "profile" $profile) | int64) -}}
     {{- if and (gt $product 0) (eq (mod $product $nodes) 0) (le $product $most) (or (not $total) (eq $product $total)) -}}
       {{- $fitting = append $fitting $size -}}
     {{- end -}}
@@ -51,8 +49,7 @@ Experts are cut, or with `expert` spread, over all tensor x data devices (vLLM, 
 {{- if eq $profile "latency" -}}{{- $fitting = empty $fitting | ternary list (list (last $fitting)) -}}{{- end -}}
 {{- $known := ne $plan.model.source "" -}}
 {{- if and (not $wrong) $known -}}
-  {{- $ranks := $data -}}
-  {{- if and $asked (eq $data 0) -}}{{- $ranks = div $total $asked -}}{{- end -}}
+  {{- $ranks := include "llm-common.ranks" (dict "tensor" (max 1 $asked) "data" $data "total" $total "profile" $profile) | int64 -}}
   {{- $product := mul (max 1 $asked) (max 1 $ranks) -}}
   {{- if and (gt $asked 1) (not $accelerator.resource) -}}
     {{- $wrong = printf "%s.tensor: %d counts devices and %s has none; set one of %s" $path $asked $plan.acceleratorKey "1" -}}
@@ -79,8 +76,7 @@ Experts are cut, or with `expert` spread, over all tensor x data devices (vLLM, 
 {{- $candidates := ternary (list (max 1 $asked)) (ternary (list (int64 1)) $fitting (empty $fitting)) (or (gt $asked 0) (ne $wrong "")) -}}
 {{- include "llm-common.plan.fit" (dict "context" . "candidates" $candidates "sizes" $sizes "asked" $asked "data" $data "total" $total "judge" (eq $wrong "")) -}}
 {{- $chosen := int64 $side.tensor -}}
-{{- $ranks := $data -}}
-{{- if and $total (or $profile (eq $data 0)) -}}{{- $ranks = max 1 (div $total $chosen) -}}{{- end -}}
+{{- $ranks := max 1 (include "llm-common.ranks" (dict "tensor" $chosen "data" $data "total" $total "profile" $profile) | int64) -}}
 {{- $_ := set $side "data" $ranks -}}
 {{- $_ := set $side "nodes" $nodes -}}
 {{- $_ := set $side "expert" $wanted.expert -}}
@@ -90,6 +86,11 @@ Experts are cut, or with `expert` spread, over all tensor x data devices (vLLM, 
 {{- $_ := set $side "groupData" (ternary $ranks $nodes $whole) -}}
 {{- $_ := set $side "groupLocal" (ternary (div $ranks $nodes) 1 $whole) -}}
 {{- include "llm-common.plan.child" . -}}
+{{- end }}
+
+{{/* Data-parallel ranks beside a size of tensor: as given, or what is left of a number of devices. In: tensor, data, total, profile. */}}
+{{- define "llm-common.ranks" -}}
+{{- ternary (div .total .tensor) .data (and (gt .total 0) (or (ne .profile "") (eq .data 0))) -}}
 {{- end }}
 
 {{/* The mode, from all sides. */}}
