@@ -330,9 +330,44 @@ def test_what_downloads_gets_the_token_and_the_proxy() -> None:
     }
     (initializer,) = service(llm(cache={"enabled": False}, engine={"env": env}))["template"]["initContainers"]
     assert initializer["name"] == "storage-initializer"
-    assert [entry["name"] for entry in initializer["env"]] == ["HF_ENDPOINT", "HF_TOKEN", "HTTPS_PROXY"]
+    assert [entry["name"] for entry in initializer["env"]] == [
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HTTPS_PROXY",
+        "HF_XET_HIGH_PERFORMANCE",
+    ]
     assert initializer["env"][1] == {"name": "HF_TOKEN", "valueFrom": TOKEN["valueFrom"]}
     assert initializer["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ("ALL",)}}
+
+
+@pytest.mark.parametrize(
+    ("weights", "overrides", "memory"),
+    [
+        (774_000, {}, "3Gi"),
+        (5_000_000_000, {}, "7Gi"),
+        (145_000_000_000, {}, "10Gi"),
+        (145_000_000_000, {"downloadMemory": "20Gi"}, "20Gi"),
+    ],
+)
+def test_what_downloads_has_memory_for_what_it_holds(weights: int, overrides: dict[str, str], memory: str) -> None:
+    """hf_xet holds up to 8 GB, not the model: xet-core's download_buffer_limit without its preset for high performance."""
+    values = own(weights, cache={"enabled": False}, overrides=overrides, accelerator="nvidia-h200", parallel={"tensor": 8})
+    (initializer,) = service(values)["template"]["initContainers"]
+    assert initializer["resources"] == {"requests": {"memory": memory}, "limits": {"memory": memory}}
+    assert {"name": "HF_XET_HIGH_PERFORMANCE", "value": "0"} in initializer["env"]
+    assert plan(values)["download memory"][0] == memory
+
+
+def test_the_endpoint_picker_downloads_a_tokenizer_only() -> None:
+    values = own(
+        145_000_000_000,
+        cache={"enabled": False},
+        router={"enabled": True},
+        accelerator="nvidia-h200",
+        parallel={"tensor": 8},
+    )
+    (initializer,) = service(values)["router"]["scheduler"]["template"]["initContainers"]
+    assert initializer["resources"]["limits"] == {"memory": "2Gi"}
 
 
 def test_nothing_downloads_from_a_claim() -> None:

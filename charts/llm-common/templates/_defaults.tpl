@@ -69,6 +69,7 @@ overrides:
   resources: {}
   startupSeconds: 0
   sharedMemory: ''
+  downloadMemory: ''
   nodeSelector: {}
   tolerations: []
 {{- end }}

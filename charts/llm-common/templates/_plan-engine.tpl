@@ -252,5 +252,15 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
 {{- if and .model.gated $downloads (hasPrefix "hf://" $plan.model.source) (not (hasKey .llm.engine.env "HF_TOKEN")) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s is given only to those who accepted its licence; put a token of the hub into a Secret and set global.llm.engine.env.HF_TOKEN.valueFrom.secretKeyRef" $plan.model.source)) -}}
 {{- end -}}
-{{- $_ := set $plan "storageInitializer" (dict "render" (and $downloads $override) "env" $initializer) -}}
+{{- /* What KServe downloads with (hf_xet) holds what has arrived and is not yet written: up to 8 GB, and with KServe's own setting,
+HF_XET_HIGH_PERFORMANCE, up to 64 GB (xet-core, config/groups/reconstruction.rs); besides, 1 GB that it reads ahead and 1 GiB of Python. */ -}}
+{{- $memory := .llm.overrides.downloadMemory | default (printf "%dGi" (add 2 (div (add (min $plan.model.weightBytes 8000000000) 1073741823) 1073741824))) -}}
+{{- if not (hasKey .llm.engine.env "HF_XET_HIGH_PERFORMANCE") -}}
+  {{- $initializer = append $initializer (dict "name" "HF_XET_HIGH_PERFORMANCE" "value" "0") -}}
+{{- end -}}
+{{- if and $downloads $override -}}
+  {{- $from := ternary (printf "%d bytes of weights, of which the downloader holds 8 GB at most" $plan.model.weightBytes) "global.llm.overrides.downloadMemory" (empty .llm.overrides.downloadMemory) -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "download memory" "value" $memory "from" $from) -}}
+{{- end -}}
+{{- $_ := set $plan "storageInitializer" (dict "render" (and $downloads $override) "env" $initializer "memory" $memory) -}}
 {{- end }}

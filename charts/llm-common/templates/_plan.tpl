@@ -17,7 +17,7 @@ Out, in `out`:
   volumes    list of {name, claim or none}        mounts  list of {name, mountPath, subPath}: what is mounted from claims of weights,
              where KServe alone would not do        weightClaims  names of all claims of weights
   cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
-  storageInitializer  {render, env}: what KServe's downloading container gets
+  storageInitializer  {render, env, memory}: what KServe's downloading container gets
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
   router     {enabled}                  presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under
              the mirror, where there is one

@@ -51,7 +51,7 @@ topologySpreadConstraints:
 {{- if or $plan.storageInitializer.render $sidecar }}
 initContainers:
   {{- if $plan.storageInitializer.render }}
-  {{- include "llm-inference-service.storageInitializer" . | nindent 2 }}
+  {{- include "llm-inference-service.storageInitializer" (dict "plan" $plan "memory" $plan.storageInitializer.memory) | nindent 2 }}
   {{- end }}
   {{- if $sidecar }}
   {{- $own := $root.Values.routingSidecar }}
@@ -185,13 +185,18 @@ seccompProfile:
 {{- end }}
 
 {{/* KServe's init container has no security context of its own and restricted Pod Security would refuse the pod.
-In: plan. Out: YAML of a list with one container. */}}
+In: plan, memory (quantity). Out: YAML of a list with one container. */}}
 {{- define "llm-inference-service.storageInitializer" -}}
 - name: storage-initializer
   {{- with .plan.storageInitializer.env }}
   env:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  resources:
+    requests:
+      memory: {{ .memory }}
+    limits:
+      memory: {{ .memory }}
   securityContext:
     allowPrivilegeEscalation: false
     capabilities:
