@@ -87,6 +87,7 @@ COMPANIONS: dict[str, Any] = {
         for key in ("requests", "limits")
     },
     **{f"global.llm.overrides.resources.{key}": CPU for key in ("requests", "limits")},
+    "global.llm.overrides.downloadMemory": NO_CACHE,
     "global.llm.features.reasoning": REASONING,
     "global.llm.models.*.toolCallParser": PARSED,
     "global.llm.models.*.reasoningParser": overlay(REASONING, {"global": {"llm": {"features": {"reasoning": True}}}}),
