@@ -109,7 +109,7 @@ COMPANIONS: dict[str, Any] = {
     "configuration.autoscaling.prometheus.triggerAuthKind": PROMETHEUS,
     "configuration.localModel.jobNamespace": LOCAL,
 }
-# Facts of the fit, tried with values that change how many devices a small model needs; the examples are those of real models.
+# Tried with other values than the examples: facts of the fit with those that change how many devices a small model needs.
 TRIED: dict[str, Any] = {
     "global.llm.models.*.contextLength": 1000000,
     "global.llm.models.*.layers": 1000,
@@ -118,6 +118,7 @@ TRIED: dict[str, Any] = {
     "global.llm.models.*.kvLoraRank": 16000,
     "global.llm.models.*.qkRopeHeadDim": 16000,
     "global.llm.accelerators.*.memoryBytes": 10000000000,
+    "global.llm.overrides.downloadMemory": "20Gi",  # the derived one is the 10Gi of the example
 }
 # Keys whose other value is refused: one release has one plane, and the webhooks one certificate. The beginning of the message.
 REFUSED = {
