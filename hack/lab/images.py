@@ -9,7 +9,7 @@ from pathlib import Path
 from hack import cached, gobuild, paths, versions
 from hack.console import StepFailed
 from hack.lab import archive as archives
-from hack.lab import engine_image, node_image, rootfs, tree
+from hack.lab import engine_image, node_image, rootfs, storage_image, tree
 
 
 @dataclass(frozen=True)
@@ -95,5 +95,8 @@ _SOURCES = {
     "lws": _program("lws", "lws-controller", "manager", 65532),
     "routing-sidecar": _program("routing-sidecar", "pd-sidecar", "app/pd-sidecar", 65532),
     "engine-cpu": Source(lambda: versions.images()["engine-cpu"].ref, engine_image.content, engine_image.build),
+    "storage-initializer": Source(
+        lambda: versions.images()["storage-initializer"].ref, storage_image.content, storage_image.build
+    ),
     "busybox": Source(node_image.busybox_ref, _busybox_content, _build_busybox),
 }

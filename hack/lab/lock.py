@@ -16,8 +16,9 @@ from pathlib import Path
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
-from hack import paths
+from hack import cached, paths
 from hack.console import StepFailed
+from hack.lab import tree
 from hack.shell import run
 
 PYTHON = "3.11"
@@ -38,6 +39,25 @@ def uv() -> Path:
 def pins(text: str) -> dict[str, str]:
     """Name and version of every package in a lock or requirements file."""
     return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE))
+
+
+def install(requirements: Path, site: Path, uv_cache: Path) -> None:
+    """Wheels of a lock file with hashes into the folder `site`. CommandFailed when one cannot be had."""
+    # uv's cache is thrown away with the build, so that files can be hard links to it: nobody else sees them change later.
+    run(
+        *(uv(), "pip", "install", "--quiet", "--system-certs", "--no-config", "--target", site, "--no-deps"),
+        *("--python-version", PYTHON, "--python-platform", PLATFORM, "--only-binary", ":all:"),
+        *("--require-hashes", "-r", requirements),
+        env={"UV_CACHE_DIR": str(uv_cache), "UV_LINK_MODE": "hardlink", "UV_PYTHON_DOWNLOADS": "never"},
+    )
+    cached.remove(uv_cache)
+
+
+def virtual_environment(prefix: Path) -> None:
+    """Make the folder, which has a lib/python3.11/site-packages, a virtual environment of the image's own Python."""
+    tree.place(prefix / "pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\n")
+    for name in ("python", "python3", "python3.11"):
+        tree.link(prefix / "bin" / name, "/usr/bin/python3.11")
 
 
 def reduce(text: str) -> str:
