@@ -1,7 +1,7 @@
 """Goldens: what a release renders, as a person would review it in a diff. `make golden` writes them, tests/golden compares.
 
 One folder a scenario, one file an object, sorted keys. Left out or replaced is what other places show already: the chart's
-version, the script of `helm test`, and the specs of KServe's presets, which are upstream's.
+version, the charts' scripts and hashes of them, and the specs of KServe's presets, which are upstream's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from tests.harness import EXAMPLES, SCENARIOS, render, thaw
 GOLDENS = paths.ROOT / "tests" / "golden"
 # Folders beside the scenarios that are not ours: values to render, and what KServe's controller makes of a service.
 OTHERS = ("values", "merged")
-SCRIPT = paths.CHARTS / "llm-inference-service" / "files" / "ask.py"
+SCRIPTS = {path.read_text().strip(): f"<{path.relative_to(paths.CHARTS)}>" for path in paths.CHARTS.glob("*/files/*.py")}
+HASHES = (r"(-download-)[0-9a-f]{8}$", r"^()[0-9a-f]{16}$")  # of a Job's spec, of its scripts
 PRESET = "LLMInferenceServiceConfig"
 
 
@@ -42,7 +43,7 @@ def files() -> dict[Path, str]:
         presets = []
         for obj in render("llm-stack", scenario.file, namespace=scenario.namespace).objects:
             reviewable = _reviewable(thaw(obj))
-            name = obj["metadata"]["name"]
+            name = reviewable["metadata"]["name"]
             if obj["kind"] == PRESET:
                 presets.append(reviewable["metadata"])
             else:
@@ -82,8 +83,10 @@ def _reviewable(value: Any) -> Any:
         return {key: _version(item) if key == "helm.sh/chart" else _reviewable(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_reviewable(item) for item in value]
-    if isinstance(value, str) and value.strip() == SCRIPT.read_text().strip():
-        return f"<{SCRIPT.relative_to(paths.CHARTS)}>"
+    if isinstance(value, str):
+        for pattern in HASHES:
+            value = re.sub(pattern, r"\1HASH", value)
+        return SCRIPTS.get(value.strip(), value)
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +31,7 @@ DOTTED = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfigurat
 
 @dataclass(frozen=True)
 class Row:
-    """An object: `{name}` in its name is the service's. `when` says which values render it."""
+    """An object: `{name}` in its name is the service's, a hash at its end is left out. `when` says which values render it."""
 
     kind: str
     name: str
@@ -78,6 +79,14 @@ def _controller(values: Values) -> bool:
 
 def _claim(values: Values) -> bool:
     return bool(one(values, "global.llm.cache.enabled") and not one(values, "global.llm.cache.existingClaim"))
+
+
+def _cache(values: Values) -> bool:
+    return bool(one(values, "global.llm.cache.enabled"))
+
+
+def _downloader(values: Values) -> bool:
+    return bool(_cache(values) and not one(values, f"{CACHE_CHART}.serviceAccount.name"))
 
 
 def _budget(values: Values) -> bool:
@@ -131,6 +140,11 @@ ROWS = (
     Row("ConfigMap", "{name}-plan", MODEL_CHART, "plan", _model),
     Row("Pod", "{name}-test", MODEL_CHART, "test", _model),
     Row("PersistentVolumeClaim", "{name}-models", CACHE_CHART, "model-cache", _claim),
+    Row("ConfigMap", "{name}-model-cache", CACHE_CHART, "model-cache", _cache),
+    Row("Job", "{name}-download", CACHE_CHART, "download", _cache),
+    Row("ServiceAccount", "{name}-download", CACHE_CHART, "download", _downloader),
+    Row("Role", "{name}-download", CACHE_CHART, "download", _cache),
+    Row("RoleBinding", "{name}-download", CACHE_CHART, "download", _cache),
     Row("Deployment", MANAGER, CONTROLLER_CHART, "controller", _controller),
     Row("ServiceAccount", MANAGER, CONTROLLER_CHART, "controller", _controller),
     Row("PodDisruptionBudget", MANAGER, CONTROLLER_CHART, "controller", _several_controllers),
@@ -166,6 +180,10 @@ EXTERNALS = (
     External("PersistentVolumeClaim", "global.llm.kvCacheOffloading.existingClaim", "the user"),
     External("ServiceAccount", f"{MODEL_CHART}.serviceAccount.name", "the user, with serviceAccount.create: false"),
     External("PersistentVolumeClaim", "global.llm.cache.existingClaim", "the user"),
+    External("Secret", "global.llm.cache.env.*.valueFrom.secretKeyRef.name", "the user: tokens never enter values"),
+    External("ConfigMap", "global.llm.cache.env.*.valueFrom.configMapKeyRef.name", "the user"),
+    External("ServiceAccount", f"{CACHE_CHART}.serviceAccount.name", "the user"),
+    External("ConfigMap", f"{CACHE_CHART}.caBundle.configMap", "whoever runs the authority"),
     External(
         "PersistentVolumeClaim",
         "global.llm.models.*.uri",
@@ -212,6 +230,12 @@ def effective_values(scenario: Scenario) -> Values:
 def release(scenario: Scenario, **options: Any) -> Manifests:
     """The umbrella chart with a scenario's values; `options` as of `render`."""
     return render(options.pop("chart", schemas.UMBRELLA), scenario.file, name=RELEASE, namespace=scenario.namespace, **options)
+
+
+def key(obj: Any) -> str:
+    """`Kind/name` of an object, as in the table: a Job's name ends in a hash of its spec."""
+    name = obj["metadata"]["name"]
+    return f"{obj['kind']}/{re.sub(r'-[0-9a-f]{8}$', '', name) if obj['kind'] == 'Job' else name}"
 
 
 def rows(scenario: Scenario) -> dict[str, Row]:

@@ -7,20 +7,15 @@ import re
 import pytest
 
 from tests.harness import EXAMPLES, SCENARIOS, Scenario, helm_fails, render
-from tests.harness.components import CLUSTER_WIDE, DOTTED, LONGEST, RELEASE, ROWS, release, rows
-from tests.harness.manifests import Object
+from tests.harness.components import CLUSTER_WIDE, DOTTED, LONGEST, RELEASE, ROWS, key, release, rows
 
 LABEL = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 DNS_SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 
 
-def key(obj: Object) -> str:
-    return f"{obj['kind']}/{obj['metadata']['name']}"
-
-
 def test_exactly_the_known_objects(scenario: Scenario) -> None:
-    assert release(scenario).names() == sorted(rows(scenario))
+    assert sorted(key(obj) for obj in release(scenario).objects) == sorted(rows(scenario))
 
 
 def test_every_row_is_reached() -> None:
@@ -113,12 +108,12 @@ def test_names_that_yaml_takes_for_something_else_stay_texts() -> None:
     env = {entry["name"]: entry["value"] for entry in main["env"]}
     assert {name: env[name] for name in "ABCDE"} == {"A": "123", "B": "null", "C": "1.5", "D": "7", "E": "{{`{{`}} .Spec }}"}
     assert main["args"] == ("--load-format", "on", "--revision", "1e3")
-    assert service["spec"]["model"] == {"uri": "pvc://on-models/models/123", "name": "123"}
+    assert service["spec"]["model"] == {"uri": "pvc://on-models/models/123/036bf366d200", "name": "123"}
     assert service["spec"]["template"]["imagePullSecrets"] == ({"name": "123"}, {"name": "null"})
     assert service["spec"]["template"]["serviceAccountName"] == "456"
     assert service["spec"]["labels"] == {"a": "on"}
-    assert found.one("ServiceAccount")["metadata"]["name"] == "456"
-    assert found.one("ConfigMap")["data"]["model"] == "123"
+    assert sorted(obj["metadata"]["name"] for obj in found.all("ServiceAccount")) == ["456", "on-download"]
+    assert found.one("ConfigMap", "on-plan")["data"]["model"] == "123"
     assert found.one("PersistentVolumeClaim")["spec"]["storageClassName"] == "123"
     assert found.one("PersistentVolumeClaim")["spec"]["resources"]["requests"]["storage"] == "1"
     assert found.one("Pod")["metadata"]["name"] == "on-test"

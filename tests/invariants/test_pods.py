@@ -159,10 +159,18 @@ def test_images_have_a_version(scenario: Scenario) -> None:
     assert ":latest" not in manifests.text
 
 
-def test_no_pod_gets_an_api_token_but_the_controller(scenario: Scenario) -> None:
-    for owner, spec in pod_specs(release(scenario).objects):
+def test_no_pod_gets_an_api_token_but_the_controller_and_the_download(scenario: Scenario) -> None:
+    """The download makes events of its Job, which it looks up, and its role lets it do nothing else."""
+    manifests = release(scenario)
+    for owner, spec in pod_specs(manifests.objects):
         if not owner.endswith("/router.scheduler.template"):  # KServe's own, which watches pods
-            assert spec["automountServiceAccountToken"] is (owner == "Deployment/llmisvc-controller-manager"), owner
+            known = owner == "Deployment/llmisvc-controller-manager" or owner.startswith("Job/")
+            assert spec["automountServiceAccountToken"] is known, owner
+    for role in manifests.all("Role"):
+        assert role["rules"] == (
+            {"apiGroups": ("",), "resources": ("events",), "verbs": ("create",)},
+            {"apiGroups": ("batch",), "resources": ("jobs",), "verbs": ("get",)},
+        )
 
 
 SPEC: dict[str, Any] = {"securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}}

@@ -173,7 +173,7 @@ PREFILLED = (
         "global.llm.cache.accessMode: ReadWriteOnce lets one node mount the weights and global.llm.parallel.nodes is 2; "
         "set ReadWriteMany",
         llm(**BIG, parallel={"tensor": 8, "nodes": 2}, cache={"accessMode": "ReadWriteOnce"}),
-        llm(**BIG, parallel={"tensor": 8, "nodes": 2}, cache={"accessMode": "ReadOnlyMany"}),
+        llm(**BIG, parallel={"tensor": 8, "nodes": 2}, cache={"accessMode": "ReadWriteMany"}),
     ),
     Case(
         "a role for both sides",
@@ -353,11 +353,14 @@ CHART = (
         chart(llm(), extraVolumes={"own": {**VOLUME, "source": {"configMap": {"name": "own"}, "secret": {"secretName": "own"}}}}),
         chart(llm(), extraVolumes={"own": VOLUME}),
     ),
-    Case(
-        "a volume that exists",
-        "llm-inference-service.extraVolumes.dshm: is a volume of KServe's or of this chart; set another name",
-        chart(llm(), extraVolumes={"dshm": VOLUME}),
-        chart(llm(), extraVolumes={"own": VOLUME}),
+    *(
+        Case(
+            f"volume {name}, which exists",
+            f"llm-inference-service.extraVolumes.{name}: is a volume of KServe's or of this chart; set another name",
+            chart(llm(), extraVolumes={name: VOLUME}),
+            chart(llm(), extraVolumes={"own": VOLUME}),
+        )
+        for name in ("dshm", "kserve-pvc-source", "model-cache-scripts")
     ),
 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -33,6 +34,7 @@ def catalogue(kind: str) -> dict[str, Any]:
 
 
 QWEN = "qwen2-5-7b-instruct"
+QWEN_URI = "hf://Qwen/Qwen2.5-7B-Instruct"
 
 
 def llm(**keys: Any) -> dict[str, Any]:
@@ -76,6 +78,20 @@ def engine(values: Mapping[str, Any], **options: Any) -> Any:
 def environment(values: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     """The engine's environment: name to its text, or to where it comes from."""
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in engine(values, **options)["env"]}
+
+
+# What a cache of the weights puts into every engine's pod (tests/unit/test_model_cache.py).
+GATE, SCRIPTS, WEIGHTS = "model-cache-gate", "model-cache-scripts", "kserve-pvc-source"
+
+
+def beside_the_cache(items: Iterable[Any]) -> list[Any]:
+    """Init containers, volumes or mounts of an engine's pod without the three of its cache."""
+    return [item for item in items if item["name"] not in (GATE, SCRIPTS, WEIGHTS)]
+
+
+def cached(folder: str, name: str, uri: str) -> str:
+    """Where a thing is kept on the claim of a cache."""
+    return f"{folder}/{name}/{hashlib.sha256(uri.encode()).hexdigest()[:12]}"
 
 
 def plan(values: Mapping[str, Any], **options: Any) -> dict[str, tuple[str, str]]:

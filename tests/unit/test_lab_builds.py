@@ -48,8 +48,8 @@ def test_parts_of_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_image() -> None:
-    with pytest.raises(StepFailed, match="storage-initializer: not built from source"):
-        images.archive("storage-initializer")
+    with pytest.raises(StepFailed, match="engine-gpu: not built from source"):
+        images.archive("engine-gpu")
 
 
 def test_pins_agree() -> None:

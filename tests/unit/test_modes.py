@@ -10,7 +10,22 @@ import pytest
 
 from tests.harness import notes
 from tests.harness.components import overlay
-from tests.unit.models import catalogue, chart, engine, environment, llm, model, plan, service
+from tests.unit.models import (
+    GATE,
+    QWEN,
+    QWEN_URI,
+    SCRIPTS,
+    beside_the_cache,
+    cached,
+    catalogue,
+    chart,
+    engine,
+    environment,
+    llm,
+    model,
+    plan,
+    service,
+)
 
 H100 = "nvidia-h100-80gb"
 
@@ -216,15 +231,15 @@ def test_each_side_has_its_own_size_and_arguments() -> None:
 
 def test_only_decode_has_a_sidecar() -> None:
     spec = service(split())
-    assert [container["name"] for container in spec["template"]["initContainers"]] == ["llm-d-routing-sidecar"]
-    assert "initContainers" not in spec["prefill"]["template"]
-    assert "initContainers" not in service(big())["template"]
+    assert [container["name"] for container in spec["template"]["initContainers"]] == [GATE, "llm-d-routing-sidecar"]
+    assert [container["name"] for container in spec["prefill"]["template"]["initContainers"]] == [GATE]
+    assert [container["name"] for container in service(big())["template"]["initContainers"]] == [GATE]
 
 
 def test_a_sidecar_of_ones_own() -> None:
     image = {"registry": "r.example.com", "repository": "own/sidecar", "tag": "v1", "pullPolicy": "Always"}
     values = chart(split(), routingSidecar={"image": image, "command": ["/sidecar", "--port=8000"]})
-    (sidecar,) = service(values)["template"]["initContainers"]
+    (sidecar,) = beside_the_cache(service(values)["template"]["initContainers"])
     assert sidecar["image"] == "r.example.com/own/sidecar:v1"
     assert sidecar["imagePullPolicy"] == "Always"
     assert sidecar["command"] == ("/sidecar", "--port=8000")
@@ -249,7 +264,7 @@ def test_a_mirror_holds_the_sidecar_and_the_picker_too() -> None:
     values = split()
     values["global"]["imageRegistry"] = "mirror.example.com"
     spec = service(values)
-    (sidecar,) = spec["template"]["initContainers"]
+    (sidecar,) = beside_the_cache(spec["template"]["initContainers"])
     picker, tokenizer = spec["router"]["scheduler"]["template"]["containers"]
     assert sidecar["image"] == "mirror.example.com/llm-d/llm-d-router-disagg-sidecar:v0.9.0"
     assert picker["image"] == "mirror.example.com/llm-d/llm-d-router-endpoint-picker:v0.9.0"
@@ -267,7 +282,7 @@ def test_offloaded_cache_lives_in_shared_memory_and_counts_as_the_pods() -> None
         "kv_role": "kv_both",
         "kv_connector_extra_config": extra,
     }
-    (volume,) = service(values)["template"]["volumes"]
+    (volume,) = beside_the_cache(service(values)["template"]["volumes"])
     assert volume == {"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": "17Gi"}}
     grown = [int(engine(each)["resources"]["requests"]["memory"].removesuffix("Mi")) for each in (values, llm())]
     assert grown[0] - grown[1] == 17 * 1024
@@ -287,7 +302,7 @@ def test_a_disk_stands_behind_host_memory(keys: dict[str, str], volume: dict[str
     assert extra["spec_name"] == "TieringOffloadingSpec"
     assert extra["secondary_tiers"] == [{"type": "fs", "root_dir": "/mnt/kv-cache"}]
     assert volume in service(values)["template"]["volumes"]
-    assert engine(values)["volumeMounts"] == ({"name": "kv-cache", "mountPath": "/mnt/kv-cache"},)
+    assert beside_the_cache(engine(values)["volumeMounts"]) == [{"name": "kv-cache", "mountPath": "/mnt/kv-cache"}]
 
 
 def test_offloading_and_transfer_are_one_connector() -> None:
@@ -331,8 +346,8 @@ def test_vllm_knows_some_ranks_only(ranks: list[int], most: int) -> None:
 
 def test_adapters_lie_beside_the_model() -> None:
     adapters = {"sql": {"uri": "hf://org/sql"}}
-    (cached,) = service(llm(adapters=adapters))["model"]["lora"]["adapters"]
-    assert cached == {"name": "sql", "uri": "pvc://demo-models/adapters/sql"}
+    (kept,) = service(llm(adapters=adapters))["model"]["lora"]["adapters"]
+    assert kept == {"name": "sql", "uri": f"pvc://demo-models/{cached('adapters', 'sql', 'hf://org/sql')}"}
     (fetched,) = service(llm(adapters=adapters, cache={"enabled": False}))["model"]["lora"]["adapters"]
     assert fetched == {"name": "sql", "uri": "hf://org/sql"}
 
@@ -340,6 +355,7 @@ def test_adapters_lie_beside_the_model() -> None:
 # --- speculative decoding ---------------------------------------------------------------------------------------------
 
 DRAFT = "qwen2-5-0-5b-instruct"
+QWEN_PATH, DRAFT_PATH = cached("models", QWEN, QWEN_URI), cached("models", DRAFT, "hf://Qwen/Qwen2.5-0.5B-Instruct")
 
 
 def speculation(container: Any) -> dict[str, Any]:
@@ -349,9 +365,10 @@ def speculation(container: Any) -> dict[str, Any]:
 
 
 def mounted(values: dict[str, Any]) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """Volumes with their claims ("" for an empty one), and mounts of claims: path to volume and path on it."""
+    """Volumes but the gate's, with their claims ("" for an empty one), and mounts of claims: path to volume and path on it."""
     template = service(values)["template"]
-    claims = {volume["name"]: volume.get("persistentVolumeClaim", {}).get("claimName", "") for volume in template["volumes"]}
+    volumes = [volume for volume in template["volumes"] if volume["name"] != SCRIPTS]
+    claims = {volume["name"]: volume.get("persistentVolumeClaim", {}).get("claimName", "") for volume in volumes}
     mounts = {mount["mountPath"]: (mount["name"], mount.get("subPath", "")) for mount in engine(values)["volumeMounts"]}
     assert all(mount["readOnly"] for mount in engine(values)["volumeMounts"])
     assert len({claim for claim in claims.values() if claim}) == len([claim for claim in claims.values() if claim])
@@ -364,10 +381,10 @@ def test_a_draft_model_is_mounted_beside_the_model() -> None:
     claims, mounts = mounted(values)
     assert claims == {"kserve-pvc-source": "demo-models"}
     assert mounts == {
-        "/mnt/models": ("kserve-pvc-source", "models/qwen2-5-7b-instruct"),
-        "/mnt/draft": ("kserve-pvc-source", f"models/{DRAFT}"),
+        "/mnt/models": ("kserve-pvc-source", QWEN_PATH),
+        "/mnt/draft": ("kserve-pvc-source", DRAFT_PATH),
     }
-    assert plan(values)["speculation"][0] == f"3 tokens at once, draft model {DRAFT} from pvc://demo-models/models/{DRAFT}"
+    assert plan(values)["speculation"][0] == f"3 tokens at once, draft model {DRAFT} from pvc://demo-models/{DRAFT_PATH}"
 
 
 def test_a_draft_model_on_a_claim_of_its_own() -> None:
@@ -387,8 +404,8 @@ def test_adapters_on_claims_are_mounts_of_one_volume_and_kserve_adds_none() -> N
     assert mounts == {
         "/mnt/kserve/a": ("lora-pvc-a", ""),
         "/mnt/kserve/b": ("lora-pvc-b", ""),
-        "/mnt/models": ("kserve-pvc-source", "models/qwen2-5-7b-instruct"),
-        "/mnt/lora/a": ("kserve-pvc-source", "adapters/a"),
+        "/mnt/models": ("kserve-pvc-source", QWEN_PATH),
+        "/mnt/lora/a": ("kserve-pvc-source", cached("adapters", "a", "hf://org/a")),
         "/mnt/lora/b": ("weights-1", "b"),
     }
 
@@ -407,7 +424,7 @@ def test_a_draft_model_takes_its_part_of_everything() -> None:
 def test_a_model_can_guess_alone() -> None:
     values = llm(speculative={"method": "ngram", "tokens": 5})
     assert speculation(engine(values)) == {"method": "ngram", "num_speculative_tokens": 5}
-    assert "volumes" not in service(values)["template"]
+    assert mounted(values) == ({"kserve-pvc-source": "demo-models"}, {"/mnt/models": ("kserve-pvc-source", QWEN_PATH)})
     assert plan(values)["speculation"][0] == "5 tokens at once, guesses of its own"
 
 
@@ -461,7 +478,7 @@ def test_a_gated_model_without_a_token_is_warned_of() -> None:
     gated = llm(model="llama-3-1-8b-instruct", cache={"enabled": False})
     told = (
         "WARNING: hf://meta-llama/Llama-3.1-8B-Instruct is given only to those who accepted its licence; put a token of the hub "
-        "into a Secret and set global.llm.engine.env.HF_TOKEN.valueFrom.secretKeyRef"
+        "into a Secret and set global.llm.cache.env.HF_TOKEN.valueFrom.secretKeyRef"
     )
     token = {"valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
     assert told in notes("llm-stack", values=gated)

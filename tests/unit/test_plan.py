@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.harness import notes
-from tests.unit.models import QWEN, engine, environment, llm, model, own, plan, service
+from tests.harness.components import key
+from tests.unit.models import GATE, QWEN, QWEN_URI, cached, engine, environment, llm, model, own, plan, service
 
 GIB = 1024**3
 
@@ -20,13 +21,18 @@ def claim(values: Any, **options: Any) -> Any:
 
 
 def test_the_release_name_names_everything() -> None:
-    assert model(llm(replicas=2), name="chat").names() == [
+    assert sorted(map(key, model(llm(replicas=2), name="chat").objects)) == [
+        "ConfigMap/chat-model-cache",
         "ConfigMap/chat-plan",
+        "Job/chat-download",
         "LLMInferenceService/chat",
         "PersistentVolumeClaim/chat-models",
         "Pod/chat-test",
         "PodDisruptionBudget/chat",
+        "Role/chat-download",
+        "RoleBinding/chat-download",
         "ServiceAccount/chat",
+        "ServiceAccount/chat-download",
     ]
     assert plan(llm(), name="chat")["name"] == ("chat", "the release name")
 
@@ -106,7 +112,7 @@ def test_a_corrected_fact_never_shrinks_a_claim() -> None:
 
 
 def test_a_created_claim_holds_the_model_under_its_key() -> None:
-    assert service(llm())["model"]["uri"] == f"pvc://demo-models/models/{QWEN}"
+    assert service(llm())["model"]["uri"] == f"pvc://demo-models/{cached('models', QWEN, QWEN_URI)}"
     assert claim(llm())["spec"] == {"accessModes": ("ReadWriteOnce",), "resources": {"requests": {"storage": "20Gi"}}}
     assert claim(llm())["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
@@ -119,7 +125,7 @@ def test_a_claim_cannot_be_given_away_by_an_annotation() -> None:
 def test_an_existing_claim_is_used_and_not_rendered() -> None:
     found = model(llm(cache={"existingClaim": "weights"}))
     assert found.all("PersistentVolumeClaim") == []
-    assert found.one("LLMInferenceService")["spec"]["model"]["uri"] == f"pvc://weights/models/{QWEN}"
+    assert found.one("LLMInferenceService")["spec"]["model"]["uri"] == f"pvc://weights/{cached('models', QWEN, QWEN_URI)}"
     assert "volume claim" not in plan(llm(cache={"existingClaim": "weights"}))
 
 
@@ -129,9 +135,9 @@ def test_the_access_mode_follows_the_replicas(replicas: int, mode: str) -> None:
 
 
 def test_a_claim_as_the_user_wants_it() -> None:
-    found = claim(llm(cache={"size": "7Gi", "storageClassName": "fast", "accessMode": "ReadWriteOncePod"}))["spec"]
+    found = claim(llm(cache={"size": "7Gi", "storageClassName": "fast", "accessMode": "ReadWriteMany"}))["spec"]
     assert found == {
-        "accessModes": ("ReadWriteOncePod",),
+        "accessModes": ("ReadWriteMany",),
         "storageClassName": "fast",
         "resources": {"requests": {"storage": "7Gi"}},
     }
@@ -295,7 +301,7 @@ def test_a_mirror_stands_in_for_every_registry() -> None:
     pod = found.one("Pod")["spec"]
     assert pod["containers"][0]["image"] == image
     assert pod["imagePullSecrets"] == secrets
-    assert found.one("ServiceAccount")["imagePullSecrets"] == secrets
+    assert found.one("ServiceAccount", "demo")["imagePullSecrets"] == secrets
 
 
 # --- environment ------------------------------------------------------------------------------------------------------
@@ -333,8 +339,8 @@ def test_what_downloads_gets_the_token_and_the_proxy() -> None:
     assert [entry["name"] for entry in initializer["env"]] == [
         "HF_ENDPOINT",
         "HF_TOKEN",
-        "HTTPS_PROXY",
         "HF_XET_HIGH_PERFORMANCE",
+        "HTTPS_PROXY",
     ]
     assert initializer["env"][1] == {"name": "HF_TOKEN", "valueFrom": TOKEN["valueFrom"]}
     assert initializer["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ("ALL",)}}
@@ -370,8 +376,10 @@ def test_the_endpoint_picker_downloads_a_tokenizer_only() -> None:
     assert initializer["resources"]["limits"] == {"memory": "2Gi"}
 
 
-def test_nothing_downloads_from_a_claim() -> None:
-    assert "initContainers" not in service(llm())["template"]
+def test_kserve_downloads_nothing_from_a_claim() -> None:
+    assert [container["name"] for container in service(llm())["template"]["initContainers"]] == [GATE]
+    filled = llm(model="own", models={"own": {"uri": "pvc://claim/path", "weightBytes": 1000}}, cache={"enabled": False})
+    assert "initContainers" not in service(filled)["template"]
 
 
 def test_a_kserve_that_overwrites_the_initializer_is_warned_of() -> None:
@@ -393,11 +401,11 @@ def test_a_kserve_that_overwrites_the_initializer_is_warned_of() -> None:
 def test_the_service_account() -> None:
     own_account = {**llm(), "llm-inference-service": {"serviceAccount": {"name": "engines", "annotations": {"role": "a"}}}}
     found = model(own_account)
-    assert found.one("ServiceAccount")["metadata"]["name"] == "engines"
-    assert found.one("ServiceAccount")["metadata"]["annotations"] == {"role": "a"}
+    assert found.one("ServiceAccount", "engines")["metadata"]["annotations"] == {"role": "a"}
+    assert sorted(obj["metadata"]["name"] for obj in found.all("ServiceAccount")) == ["demo-download", "engines"]
     assert found.one("LLMInferenceService")["spec"]["template"]["serviceAccountName"] == "engines"
     existing = model({**llm(), "llm-inference-service": {"serviceAccount": {"create": False, "name": "engines"}}})
-    assert existing.all("ServiceAccount") == []
+    assert [obj["metadata"]["name"] for obj in existing.all("ServiceAccount")] == ["demo-download"]
     assert existing.one("LLMInferenceService")["spec"]["template"]["serviceAccountName"] == "engines"
 
 
@@ -426,14 +434,14 @@ def test_notes_print_the_plan_and_the_next_commands() -> None:
     for what, (value, source) in plan(llm(name="chat"), name="release").items():
         assert f"{what:<18} {value}\n" in text
         assert f"from {source}\n" in text
-    assert "  kubectl -n team rollout status deployment/chat-kserve --timeout=755s\n" in text
+    assert "  kubectl -n team rollout status deployment/chat-kserve --timeout=5716s\n" in text
     assert "  helm test -n team release --logs\n" in text
     assert "  kubectl -n team port-forward service/chat-kserve-workload-svc 8000:8000\n" in text
 
 
 def test_the_plan_says_what_was_derived() -> None:
     assert set(plan(llm())) == {
-        *("name", "mode", "KV cache", "restart", "volume claim", "model"),
+        *("name", "mode", "KV cache", "restart", "volume claim", "model", "download"),
         *("engine image", "engine version", "engine arguments", "engine resources", "startup budget"),
     }
     assert plan(llm())["mode"] == (
@@ -454,7 +462,7 @@ def test_notes_of_the_platform_say_what_comes_next() -> None:
 
 def test_notes_of_single_charts() -> None:
     cache = notes("model-cache", values=llm(), namespace="team")
-    assert f"Weights of demo are served from claim demo-models, path models/{QWEN}." in cache
+    assert f"Weights of demo are served from claim demo-models, path {cached('models', QWEN, QWEN_URI)}." in cache
     assert "kubectl -n team delete pvc demo-models" in cache
     assert "delete pvc" not in notes("model-cache", values=llm(cache={"existingClaim": "weights"}))
     assert "Nothing is cached" in notes("model-cache", values=llm(cache={"enabled": False}))

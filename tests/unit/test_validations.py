@@ -50,6 +50,11 @@ def own(**facts: Any) -> dict[str, Any]:
     return llm(model="own", models={"own": facts}, cache={"enabled": False})
 
 
+def kept(**facts: Any) -> dict[str, Any]:
+    """The same with a cache."""
+    return llm(model="own", models={"own": facts})
+
+
 def accelerators(**rows: Any) -> dict[str, Any]:
     return llm(accelerators=rows)
 
@@ -232,8 +237,81 @@ CASES = (
     Case(
         "cache of a filled claim",
         "global.llm.cache.enabled: pvc://claim/path is on a claim already; set global.llm.cache.enabled: false",
-        overlay(own(uri="pvc://claim/path", parameters=1), {"global": {"llm": {"cache": {"enabled": True}}}}),
+        kept(uri="pvc://claim/path", parameters=1),
         own(uri="pvc://claim/path", parameters=1),
+    ),
+    Case(
+        "cache of an image",
+        "global.llm.cache.enabled: oci://registry.example.com/org/model:v1 is an image, which nodes keep by themselves; "
+        "set global.llm.cache.enabled: false",
+        kept(uri="oci://registry.example.com/org/model:v1", parameters=1),
+        own(uri="oci://registry.example.com/org/model:v1", parameters=1),
+    ),
+    *(
+        Case(
+            f"cache of {scheme}",
+            f"global.llm.cache.enabled: what fills the cache knows hf://, s3://, gs:// and https://, not {scheme}://a/b; "
+            "set another uri, or global.llm.cache.enabled: false to leave it to KServe",
+            kept(uri=f"{scheme}://a/b", parameters=1),
+            accepted,
+        )
+        for scheme, accepted in (
+            ("hdfs", own(uri="hdfs://a/b", parameters=1)),
+            ("s3a", kept(uri="s3://a/b", parameters=1)),
+            ("gcs", kept(uri="gs://a/b", parameters=1)),
+            ("xhttps", kept(uri="https://a/b", parameters=1)),
+            ("httpsx", kept(uri="http://a/b", parameters=1)),
+        )
+    ),
+    Case(
+        "a password in a uri",
+        "global.llm.models: the uri of models/own/4750f12b1e4a holds a password in the values; set one without",
+        kept(uri="https://user:pw@example.com/own", parameters=1),
+        kept(uri="https://example.com/own", parameters=1),
+    ),
+    Case(
+        "the public hub without a network",
+        "global.llm.offline: hf://Qwen/Qwen2.5-7B-Instruct would be asked of huggingface.co; set global.llm.cache.env.HF_ENDPOINT"
+        " to a hub of the network, or another uri",
+        llm(offline=True),
+        llm(offline=True, cache={"env": {"HF_ENDPOINT": "http://hub.example.com"}}),
+    ),
+    Case(
+        "a draft model from elsewhere",
+        "global.llm.speculative.model: what fills the cache knows hf://, s3://, gs:// and https://, not hdfs://a/b; "
+        "set another uri in global.llm.models.draft",
+        llm(speculative={"model": "draft", "tokens": 3}, models={"draft": {"uri": "hdfs://a/b", "parameters": 1}}),
+        llm(speculative={"model": "draft", "tokens": 3}, models={"draft": {"uri": "s3://a/b", "parameters": 1}}),
+    ),
+    *(
+        Case(
+            f"an adapter of {scheme} without a cache",
+            f"global.llm.adapters.sql.uri: {scheme}://a/b is no place from which KServe takes an adapter (hf://, s3:// or "
+            "pvc://); set global.llm.cache.enabled: true",
+            llm(adapters={"sql": {"uri": f"{scheme}://a/b"}}, cache={"enabled": False}),
+            llm(adapters={"sql": {"uri": "s3://a/b"}}, cache={"enabled": False}),
+        )
+        for scheme in ("gs", "https", "http")
+    ),
+    Case(
+        "a variable of the download's own",
+        "global.llm.cache.env.CACHE_SPEC: is the chart's own; remove it",
+        llm(cache={"env": {"CACHE_SPEC": "{}"}}),
+        llm(cache={"env": {"CACHE": "{}"}}),
+    ),
+    Case(
+        "what is compiled, without a cache",
+        "global.llm.cache.compilation: is kept on the cache's claim, and there is none; set global.llm.cache.enabled: true with "
+        "a uri that is downloaded, or compilation: false",
+        llm(cache={"enabled": False, "compilation": True}),
+        llm(cache={"compilation": True}),
+    ),
+    Case(
+        "an image of the download that moves",
+        "model-cache.image.tag: latest moves, so that two pods of one release may run different images; set a version, or a "
+        "digest alone",
+        {**llm(), "model-cache": {"image": {"tag": "latest"}}},
+        {**llm(), "model-cache": {"image": {"tag": "v0.20.1"}}},
     ),
     *(
         Case(
@@ -246,8 +324,25 @@ CASES = (
         for mode, replicas, other, claim in (
             ("ReadWriteOnce", 2, "ReadWriteMany", ""),
             ("ReadWriteOnce", 1, "ReadWriteOnce", "weights"),
-            ("ReadWriteOncePod", 2, "ReadOnlyMany", "weights"),
+            ("ReadWriteOncePod", 2, "ReadWriteMany", "weights"),
         )
+    ),
+    *(
+        Case(
+            f"ReadOnlyMany under {replicas} replicas",
+            "global.llm.cache.accessMode: ReadOnlyMany cannot be filled; set ReadWriteMany, or serve a claim that is filled "
+            "already by a uri pvc://claim/path",
+            llm(replicas=replicas, cache={"accessMode": "ReadOnlyMany", "existingClaim": claim}),
+            llm(replicas=replicas, cache={"accessMode": "ReadWriteMany", "existingClaim": claim}),
+        )
+        for replicas, claim in ((1, ""), (2, "weights"))
+    ),
+    Case(
+        "ReadWriteOncePod under one replica",
+        "global.llm.cache.accessMode: ReadWriteOncePod admits one pod, and the download is a pod beside the engine's; "
+        "set ReadWriteOnce",
+        llm(cache={"accessMode": "ReadWriteOncePod"}),
+        llm(cache={"accessMode": "ReadWriteOnce"}),
     ),
     Case(
         "devices that do not divide the heads",
@@ -296,11 +391,12 @@ CASES = (
     ),
     *(
         Case(
-            f"{name} typed into values",
-            f"global.llm.engine.env.{name}: holds a secret in the values; put it into a Secret and set valueFrom.secretKeyRef",
-            llm(engine={"env": {name: "geheim"}}),
-            llm(engine={"env": {name: SECRET}}),
+            f"{name} typed into values of the {part}",
+            f"global.llm.{part}.env.{name}: holds a secret in the values; put it into a Secret and set valueFrom.secretKeyRef",
+            llm(**{part: {"env": {name: "geheim"}}}),
+            llm(**{part: {"env": {name: SECRET}}}),
         )
+        for part in ("engine", "cache")
         for name in (
             "HF_TOKEN",
             "HUGGING_FACE_HUB_TOKEN",
@@ -310,6 +406,16 @@ CASES = (
             "TOKEN",
             "MY_SECRET",
         )
+    ),
+    *(
+        Case(
+            f"character {ord(lost):x} in the cache's env",
+            "global.llm.cache.env.A: holds a control character that cannot arrive "
+            "(U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it",
+            llm(cache={"env": {"A": f"a{lost}b"}}),
+            llm(cache={"env": {"A": f"a{accepted}b"}}),
+        )
+        for lost, accepted in (("\0", "\\u0000"), ("\x7f", "\n"), ("\x85", "\xa0"), ("\ufffe", "\ufffd"))
     ),
     *(
         Case(
@@ -502,8 +608,10 @@ def test_defaults_alone_ask_for_a_model_and_an_accelerator() -> None:
         llm(engine={"args": {"max-model-len": TOKEN, "dtype": TOKEN, "kv-transfer-config": TOKEN}}),
         llm(accelerators={"nvidia-l40s": {"env": {"X": TOKEN}}}),
         llm(models={"own": {"servedName": TOKEN}}),
+        llm(cache={"env": {"HF_TOKEN": TOKEN}}),
+        llm(cache={"env": {"ANYTHING": TOKEN}}),
     ],
-    ids=["env", "env value", "other env", "flag", "json", "wrong kind", "accelerator", "model"],
+    ids=["env", "env value", "other env", "flag", "json", "wrong kind", "accelerator", "model", "cache", "other of the cache"],
 )
 def test_a_token_is_refused_and_never_repeated(values: dict[str, Any], helm: str) -> None:
     with pytest.raises(HelmError) as refused:

@@ -6,6 +6,7 @@ model: ''
 models: {}
 accelerator: ''
 accelerators: {}
+offline: false
 replicas: 1
 drainSeconds: 40
 rolloutStrategy:
@@ -65,6 +66,10 @@ cache:
   size: ''
   storageClassName: ''
   accessMode: ''
+  deadlineSeconds: 0
+  verification: changed
+  compilation: false
+  env: {}
 overrides:
   resources: {}
   startupSeconds: 0

@@ -208,59 +208,57 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
 {{- $side := .side -}}
 {{- $env := mustMergeOverwrite (dict "VLLM_NO_USAGE_STATS" "1" "USER" "vllm") (deepCopy (.accelerator.env | default dict)) -}}
 {{- if hasPrefix "pvc://" $plan.model.uri -}}{{- $_ := set $env "HF_HUB_OFFLINE" "1" -}}{{- end -}}
+{{- if .llm.offline -}}
+  {{- range list "HF_HUB_OFFLINE" "TRANSFORMERS_OFFLINE" "HF_DATASETS_OFFLINE" "HF_HUB_DISABLE_TELEMETRY" "DO_NOT_TRACK" -}}{{- $_ := set $env . "1" -}}{{- end -}}
+{{- end -}}
 {{- $podIP := dict "valueFrom" (dict "fieldRef" (dict "fieldPath" "status.podIP")) -}}
 {{- if ne $side.role "both" -}}{{- $_ := set $env "VLLM_NIXL_SIDE_CHANNEL_HOST" $podIP -}}{{- end -}}
 {{- if gt $side.nodes 1 -}}{{- $_ := set $env "VLLM_HOST_IP" $podIP -}}{{- end -}}
 {{- if .llm.rdma.resource -}}
   {{- $_ := set $env "UCX_TLS" (ternary "rc,sm,self,rocm_copy,rocm_ipc" "rc,sm,self,cuda_copy,cuda_ipc" (hasPrefix "amd.com/" (.accelerator.resource | default ""))) -}}
 {{- end -}}
-{{- $env = mustMergeOverwrite $env (deepCopy .llm.engine.env) -}}
+{{- /* what vLLM, torch and Triton compile belongs to one image, model and layout */ -}}
+{{- $_ := set $side "compilePath" "" -}}
+{{- if and .llm.cache.compilation (not $plan.cache.claim) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.cache.compilation: is kept on the cache's claim, and there is none; set global.llm.cache.enabled: true with a uri that is downloaded, or compilation: false") -}}
+{{- else if .llm.cache.compilation -}}
+  {{- $what := dict "image" (include "llm-common.image" (dict "root" .root "image" $plan.engine.image)) "model" $plan.model.source "layout" (pick $side "tensor" "data" "nodes" "expert") -}}
+  {{- $_ := set $side "compilePath" (printf "compiled/%s/%s" $plan.model.key (toJson $what | sha256sum | trunc 12)) -}}
+  {{- range $name, $folder := dict "VLLM_CACHE_ROOT" "vllm" "TORCHINDUCTOR_CACHE_DIR" "inductor" "TRITON_CACHE_DIR" "triton" -}}
+    {{- $_ := set $env $name (printf "/mnt/compiled/%s" $folder) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $name, $value := .llm.engine.env -}}{{- $_ := set $env $name $value -}}{{- end -}}
 {{- if and (gt $side.nodes 1) (hasKey $env "KSERVE_INFER_ROCE") -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.KSERVE_INFER_ROCE: is read by the script of KServe's preset, which an engine on several nodes does not run; set NCCL_IB_HCA, NCCL_IB_GID_INDEX, UCX_NET_DEVICES and NVSHMEM_HCA_LIST to the devices of the nodes") -}}
 {{- end -}}
 {{- if hasKey $env "VLLM_ADDITIONAL_ARGS" -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.VLLM_ADDITIONAL_ARGS: goes through a shell and past every check; set global.llm.engine.args") -}}
 {{- end -}}
+{{- $_ := set $side "env" (include "llm-common.plan.environment" (dict "plan" $plan "path" "global.llm.engine.env" "env" $env "templated" true) | fromYamlArray) -}}
+{{- end }}
+
+{{/* Environment as a container has it. In: plan, path (of the values), env (name to text, number or valueFrom), own (those of `env` that
+stand at that path and are checked here; absent: all), templated (whether it passes through KServe's templating). Out: YAML list. */}}
+{{- define "llm-common.plan.environment" -}}
+{{- $context := . -}}
+{{- $own := ternary .own .env (hasKey . "own") -}}
 {{- $list := list -}}
-{{- range $name := keys $env | sortAlpha -}}
-  {{- $value := get $env $name -}}
+{{- range $name := keys .env | sortAlpha -}}
+  {{- $value := get $context.env $name -}}
   {{- if kindIs "map" $value -}}
     {{- $list = append $list (dict "name" $name "valueFrom" $value.valueFrom) -}}
   {{- else -}}
-    {{- if regexMatch "(^|_)(TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)$" $name -}}
-      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.%s: holds a secret in the values; put it into a Secret and set valueFrom.secretKeyRef" $name)) -}}
+    {{- if and (hasKey $own $name) (regexMatch "(^|_)(TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)$" $name) -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $context.plan "message" (printf "%s.%s: holds a secret in the values; put it into a Secret and set valueFrom.secretKeyRef" $context.path $name)) -}}
     {{- end -}}
-    {{- if include "llm-common.holdsLost" $value -}}
-      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.%s: holds a control character that cannot arrive (U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it" $name)) -}}
+    {{- if and (hasKey $own $name) (include "llm-common.holdsLost" $value) -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $context.plan "message" (printf "%s.%s: holds a control character that cannot arrive (U+0000, U+007F to U+009F, U+FFFE, U+FFFF); remove it" $context.path $name)) -}}
     {{- end -}}
-    {{- $list = append $list (dict "name" $name "value" (include "llm-common.templateLiteral" (include "llm-common.scalar" $value))) -}}
+    {{- $text := include "llm-common.scalar" $value -}}
+    {{- if $context.templated -}}{{- $text = include "llm-common.templateLiteral" $text -}}{{- end -}}
+    {{- $list = append $list (dict "name" $name "value" $text) -}}
   {{- end -}}
 {{- end -}}
-{{- $_ := set $side "env" $list -}}
-{{- end }}
-
-{{/* KServe's storage initializer, not the engine, talks to the hub: it gets what the engine's environment says of it. */}}
-{{- define "llm-common.plan.storageInitializer" -}}
-{{- $plan := .plan -}}
-{{- $initializer := list -}}
-{{- range (first $plan.workloads).env -}}{{- if regexMatch "^(HF_|(HTTP|HTTPS|NO)_PROXY$)" .name -}}{{- $initializer = append $initializer . -}}{{- end -}}{{- end -}}
-{{- $downloads := and $plan.model.uri (not (hasPrefix "pvc://" $plan.model.uri)) -}}
-{{- $override := $plan.capabilities.storageInitializerOverride | default false -}}
-{{- if and $downloads $plan.capabilities (not $override) -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "KServe %s overwrites what a service says about its storage initializer, which downloads %s: restricted Pod Security refuses the pod, and a token must come by the service account's secrets; set global.llm.cache, or run KServe 0.20" $plan.kserveVersion $plan.model.uri)) -}}
-{{- end -}}
-{{- if and .model.gated $downloads (hasPrefix "hf://" $plan.model.source) (not (hasKey .llm.engine.env "HF_TOKEN")) -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s is given only to those who accepted its licence; put a token of the hub into a Secret and set global.llm.engine.env.HF_TOKEN.valueFrom.secretKeyRef" $plan.model.source)) -}}
-{{- end -}}
-{{- /* What KServe downloads with (hf_xet) holds what has arrived and is not yet written: up to 8 GB, and with KServe's own setting,
-HF_XET_HIGH_PERFORMANCE, up to 64 GB (xet-core, config/groups/reconstruction.rs); besides, 1 GB that it reads ahead and 1 GiB of Python. */ -}}
-{{- $memory := .llm.overrides.downloadMemory | default (printf "%dGi" (add 2 (div (add (min $plan.model.weightBytes 8000000000) 1073741823) 1073741824))) -}}
-{{- if not (hasKey .llm.engine.env "HF_XET_HIGH_PERFORMANCE") -}}
-  {{- $initializer = append $initializer (dict "name" "HF_XET_HIGH_PERFORMANCE" "value" "0") -}}
-{{- end -}}
-{{- if and $downloads $override -}}
-  {{- $from := ternary (printf "%d bytes of weights, of which the downloader holds 8 GB at most" $plan.model.weightBytes) "global.llm.overrides.downloadMemory" (empty .llm.overrides.downloadMemory) -}}
-  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "download memory" "value" $memory "from" $from) -}}
-{{- end -}}
-{{- $_ := set $plan "storageInitializer" (dict "render" (and $downloads $override) "env" $initializer "memory" $memory) -}}
+{{- toYaml $list -}}
 {{- end }}

@@ -12,11 +12,13 @@ Out, in `out`:
   port       of the served API           metricsPorts  of the engines themselves
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
   model      {key, uri (as the engine gets it), source, servedName, weightBytes, task (generate, embed, score or classify)}
-  adapters   list of {name, uri}        maxRank  of them, as vLLM takes it
+  adapters   list of {name, uri (as the engine gets it), source}        maxRank  of them, as vLLM takes it
   speculative  {config (of vLLM, or none), weightBytes, and of a draft model: key, source, uri}
   volumes    list of {name, claim or none}        mounts  list of {name, mountPath, subPath}: what is mounted from claims of weights,
              where KServe alone would not do        weightClaims  names of all claims of weights
-  cache      {claim, create, size, accessMode, storageClassName, path}: claim is empty where no cache is used
+  cache      {claim, create, size, accessMode, storageClassName, path, downloads (list of {kind, uri, path}), folders (for what engines
+             write), deadlineSeconds, gateSeconds, memory, always (read all files at every start), env (of the
+             download)}: claim is empty where no cache is used
   storageInitializer  {render, env, memory}: what KServe's downloading container gets
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
   router     {enabled}                  presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under
@@ -34,6 +36,7 @@ Out, in `out`:
     command     empty where the preset's is kept; else the exec form
     containerArgs, workerArgs  as a container gets them      argumentWords  before any quoting, for a person
     env         list                          resources    sharedMemory (size of /dev/shm, empty for the preset's)
+    compilePath  folder of the cache for what is compiled
     disk, diskClaim  where offloaded KV cache goes behind host memory
     nodeSelector, tolerations, supplementalGroups          startup  {periodSeconds, failureThreshold}
 
@@ -85,7 +88,7 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
   {{- include "llm-common.plan.engineEnvironment" $context -}}
   {{- include "llm-common.plan.pod" $context -}}
 {{- end -}}
-{{- include "llm-common.plan.storageInitializer" $context -}}
+{{- include "llm-common.plan.download" $context -}}
 {{- end }}
 
 {{/* Add a message. In: plan, to (errors or warnings; default errors), message. */}}

@@ -1,8 +1,8 @@
 """`helm test`: ask the served model for its list, and for what it is there for. Standard library only: runs in the engine image.
 
 A model that generates is asked for a completion and a stream, one that embeds, scores or classifies for that.
-Environment: HOST (name:port), MODEL, TASK (generate, embed, score or classify), PROMPT, MAX_TOKENS, WAIT_SECONDS (how long an engine
-that still starts is waited for), API_KEY (where the engine wants one).
+Environment: HOST (name:port), MODEL, TASK (generate, embed, score or classify), PROMPT, MAX_TOKENS, WAIT_SECONDS (how long an
+engine that still starts is waited for), API_KEY (where the engine wants one).
 Ends with status 1 and one line that says what was wrong.
 """
 
@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 
 MODEL, KEY = os.environ["MODEL"], os.environ.get("API_KEY")
-# KServe's own configuration says whether engines speak TLS, with certificates of an authority of its own; which one answers tells.
+# KServe's own configuration says whether engines speak TLS, with certificates of its own authority; which one answers tells.
 BASES = [f"http://{os.environ['HOST']}", f"https://{os.environ['HOST']}"]
 UNVERIFIED = ssl.create_default_context()
 UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE

@@ -48,8 +48,11 @@ topologySpreadConstraints:
         {{- toYaml $workload.podLabels | nindent 8 }}
 {{- end }}
 {{- $sidecar := and (eq $workload.role "decode") (not $worker) }}
-{{- if or $plan.storageInitializer.render $sidecar }}
+{{- if or $plan.cache.claim $plan.storageInitializer.render $sidecar }}
 initContainers:
+  {{- if $plan.cache.claim }}
+  {{- include "llm-inference-service.gate" . | nindent 2 }}
+  {{- end }}
   {{- if $plan.storageInitializer.render }}
   {{- include "llm-inference-service.storageInitializer" (dict "plan" $plan "memory" $plan.storageInitializer.memory) | nindent 2 }}
   {{- end }}
@@ -115,6 +118,11 @@ containers:
         {{- end }}
         readOnly: true
       {{- end }}
+      {{- with $workload.compilePath }}
+      - name: kserve-pvc-source
+        mountPath: /mnt/compiled
+        subPath: {{ quote . }}
+      {{- end }}
       {{- if or $workload.disk $workload.diskClaim }}
       - name: kv-cache
         mountPath: /mnt/kv-cache
@@ -127,6 +135,11 @@ containers:
     {{- end }}
 {{- if or $workload.sharedMemory $workload.disk $workload.diskClaim $plan.volumes $root.Values.extraVolumes }}
 volumes:
+  {{- if $plan.cache.claim }}
+  - name: model-cache-scripts
+    configMap:
+      name: {{ $plan.children.cacheScripts | quote }}
+  {{- end }}
   # A claim is one volume, because a kubelet mounts it once in a pod; an empty one keeps KServe from a second: llm-common.plan.mounts.
   {{- range $plan.volumes }}
   - name: {{ .name }}
@@ -182,6 +195,50 @@ fsGroup: 65532
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
+{{- end }}
+
+{{/* Holds an engine back until the download has published its weights, and looks whether they are still those.
+In: root, plan. Out: YAML of a list with one container. */}}
+{{- define "llm-inference-service.gate" -}}
+{{- $plan := .plan -}}
+{{- $paths := list -}}
+{{- range $plan.cache.downloads -}}{{- $paths = append $paths .path -}}{{- end -}}
+{{- $selector := printf "app.kubernetes.io/name=%s,app.kubernetes.io/component=download" $plan.name -}}
+- name: model-cache-gate
+  # On the node anyway, and pulled while the download still runs.
+  image: {{ include "llm-common.image" (dict "root" .root "image" $plan.engine.image) | quote }}
+  imagePullPolicy: {{ $plan.engine.pullPolicy }}
+  command: [python3, /model-cache/gate.py]
+  env:
+    - name: GATE_ROOT
+      value: /volume
+    - name: GATE_PATHS
+      value: {{ toJson $paths | quote }}
+    - name: GATE_FOLDERS
+      value: {{ toJson $plan.cache.folders | quote }}
+    - name: GATE_SECONDS
+      value: {{ include "llm-common.number" $plan.cache.gateSeconds | quote }}
+    - name: GATE_VERIFY
+      value: {{ ternary "always" "changed" $plan.cache.always }}
+    - name: GATE_REPAIR
+      value: {{ printf "to download what is wrong again: kubectl -n %s delete job -l %s, then helm upgrade" .root.Release.Namespace $selector | quote }}
+  resources:
+    requests: {cpu: 50m, memory: 64Mi}
+    limits: {memory: 256Mi}
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop:
+        - ALL
+  volumeMounts:
+    # The whole volume: a folder that is not there yet cannot be mounted, and the kubelet would make an empty one.
+    - name: kserve-pvc-source
+      mountPath: /volume
+      readOnly: true
+    - name: model-cache-scripts
+      mountPath: /model-cache
+      readOnly: true
 {{- end }}
 
 {{/* KServe's init container has no security context of its own and restricted Pod Security would refuse the pod.
