@@ -19,7 +19,7 @@ logs: ## Last lines of the controller and of the engine
 destroy: ## Remove all that make demo made, but for the cache
 	@hack/run destroy
 
-.PHONY: crds preflight deploy diff plan
+.PHONY: crds preflight deploy diff plan bundle cache-prune
 crds: ## KServe's resource definitions (CA=file: PEM of the webhook's CA; without it cert-manager injects it)
 	@hack/run crds $(CA)
 preflight: ## What only the cluster knows, before an install (FILE=values/….yaml NAME= NAMESPACE=)
@@ -35,6 +35,10 @@ diff-%: ## What an upgrade to values/deploy-….yaml would change in the cluster
 	@hack/run diff values/deploy-$*.yaml $(or $(NAME),llm-$*) $(or $(NAMESPACE),llm) || [ $$? -eq 1 ]
 diff: ## The same for one's own (FILE=values/….yaml NAME= NAMESPACE=)
 	@hack/run diff $(FILE) $(NAME) $(NAMESPACE) || [ $$? -eq 1 ]
+bundle: ## What a cluster without a network needs, into bundle/ (FILE=values/….yaml NAME= NAMESPACE=)
+	@hack/run bundle $(FILE) $(NAME) $(NAMESPACE)
+cache-prune: ## What no release uses on a claim of a model cache (CLAIM= NAMESPACE=); YES=1 removes it
+	@hack/run prune $(CLAIM) $(NAMESPACE) $(YES)
 deploy: ## Preflight, then install or upgrade with rollback on failure (FILE=values/….yaml NAME= NAMESPACE=)
 	@hack/run deploy $(FILE) $(NAME) $(NAMESPACE)
 
@@ -59,6 +63,8 @@ scale: ## N releases at once in a control plane with fake nodes: seconds and mem
 	@hack/run scale $(N)
 
 CA ?=
+CLAIM ?=
+YES ?=
 FILE ?=
 NAME ?=
 NAMESPACE ?=

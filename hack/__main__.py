@@ -84,10 +84,28 @@ def _preflight(arguments: list[str]) -> None:
 
 
 def _deploy(arguments: list[str]) -> None:
-    from hack import platform
+    from hack import downloads, platform
 
     cluster, values, name, namespace = _release("deploy", arguments)
-    say("installed" if platform.release(cluster, name, namespace, values) else "unchanged")
+    again = downloads.remove_failed(cluster, namespace, name)
+    if again:
+        say(f"tried again: {', '.join(again)}")
+    say("installed" if platform.release(cluster, name, namespace, values, again=bool(again)) else "unchanged")
+
+
+def _bundle(arguments: list[str]) -> None:
+    from hack import bundle, paths
+
+    values, name, namespace = _named("bundle", arguments)
+    bundle.bundle(values, name, namespace, paths.ROOT / "bundle")
+
+
+def _prune(arguments: list[str]) -> None:
+    from hack import prune
+
+    if len(arguments) < 2:
+        raise StepFailed("CLAIM, NAMESPACE: set both: make cache-prune CLAIM=demo-models NAMESPACE=demo (YES=1 removes)")
+    prune.prune(_current_cluster(), arguments[1], arguments[0], remove=arguments[2:] == ["1"])
 
 
 def _diff(arguments: list[str]) -> int:
@@ -154,6 +172,8 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "deploy": _deploy,
     "plan": _plan,
     "diff": _diff,
+    "prune": _prune,
+    "bundle": _bundle,
     "scale": _scale,
 }
 

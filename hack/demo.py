@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hack import cluster as kind
-from hack import kserve, model, platform
+from hack import downloads, kserve, model, platform
 from hack.console import StepFailed, Timeline, say
 from hack.kube import Cluster, Object, until
 from hack.lab import daemon
@@ -212,6 +212,7 @@ def status() -> None:
     cluster = _running()
     say(cluster.kubectl("get", "pods", "-n", kserve.NAMESPACE, "-o", "wide"))
     say(cluster.kubectl("get", "llminferenceservices,pods,pvc,jobs", "-n", NAMESPACE))
+    say(downloads.report(cluster))
     say(diagnosis(cluster, NAMESPACE) or "nothing to report")
 
 

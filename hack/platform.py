@@ -132,17 +132,24 @@ def install_lws(cluster: Cluster, note: Note) -> None:
         wait_serving(cluster)
 
 
-def release(cluster: Cluster, name: str, namespace_name: str, values: Path, extra: Object | None = None) -> bool:
+def release(
+    cluster: Cluster, name: str, namespace_name: str, values: Path, extra: Object | None = None, *, again: bool = False
+) -> bool:
     """Install or upgrade a release of the umbrella; False when it stands already with the same content.
 
     The content is the chart, its dependencies and the values; its key is kept in the release's description. What fails is rolled
-    back. helm waits for hooks only: the service's Ready flips while it serves.
+    back. helm waits for hooks only: the service's Ready flips while it serves. `again`: whether a part of it was deleted since.
     """
     deps.build()
     extra = extra or {}
     content = f"content {cached.key(deps.content('llm-stack'), values, extra)}"
     status = cluster.helm("status", name, "-n", namespace_name, "-o", "json", check=False)
-    if status and json.loads(status)["info"]["status"] == "deployed" and json.loads(status)["info"]["description"] == content:
+    if (
+        not again
+        and status
+        and json.loads(status)["info"]["status"] == "deployed"
+        and json.loads(status)["info"]["description"] == content
+    ):
         return False
     with tempfile.NamedTemporaryFile("w", suffix=".json") as handle:
         json.dump(extra, handle)

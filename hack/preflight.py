@@ -224,8 +224,48 @@ def _storage(cluster: Cluster, release: list[Object], namespace: str, found: Fin
                 "them must fit on one node; set global.llm.cache.existingClaim to a ReadWriteMany or ReadOnlyMany claim"
             )
     for name, claim in claims.items():
-        if cluster.get("pvc", name, "-n", namespace) is None:
-            found.problems.extend(_unprovided(cluster, name, claim))
+        there = cluster.get("pvc", name, "-n", namespace)
+        found.problems.extend(_unprovided(cluster, name, claim) if there is None else _resized(cluster, name, there, claim))
+
+
+def _resized(cluster: Cluster, name: str, there: Object, claim: Object) -> Iterator[str]:
+    """What keeps a claim that exists from becoming as large as it is to be."""
+    has, wanted = (_number(obj["spec"]["resources"]["requests"]["storage"]) for obj in (there, claim))
+    size = claim["spec"]["resources"]["requests"]["storage"]
+    given = there["spec"]["resources"]["requests"]["storage"]
+    if wanted < has:
+        yield f"claim {name}: has {given} and is to have {size}, and a claim never shrinks; set global.llm.cache.size: {given}"
+    elif wanted > has:
+        wanted_class = there["spec"].get("storageClassName") or ""
+        storage_class = cluster.get("storageclass", wanted_class) if wanted_class else None
+        if not (storage_class or {}).get("allowVolumeExpansion"):
+            yield (
+                f"claim {name}: has {given} and is to have {size}, and storage class {wanted_class or '(none)'} does not expand "
+                f"volumes; set global.llm.cache.size: {given} where the model fits, or move to a new claim by "
+                "global.llm.cache.existingClaim"
+            )
+
+
+def _secrets(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
+    """Secrets that containers take their environment from. A pod without one waits in CreateContainerConfigError."""
+    specs = [spec for service in _services(release) for pods in pods_of(service) for spec in [pods.spec]]
+    specs += [obj["spec"]["template"]["spec"] for obj in release if obj["kind"] == "Job"]
+    wanted = {
+        (reference["name"], reference["key"])
+        for spec in specs
+        for container in (*spec.get("initContainers", []), *spec.get("containers", []))
+        for entry in container.get("env", [])
+        for reference in [entry.get("valueFrom", {}).get("secretKeyRef")]
+        if reference and not reference.get("optional")
+    }
+    for name, key in sorted(wanted):
+        there = cluster.get("secret", name, "-n", namespace)
+        if there is None or key not in (there.get("data") or {}):
+            lack = "does not exist" if there is None else f"has no key {key}"
+            found.problems.append(
+                f"secret {name}: {lack} in namespace {namespace}, and a container takes its environment from it; "
+                f"kubectl -n {namespace} create secret generic {name} --from-literal={key}=…"
+            )
 
 
 def _unprovided(cluster: Cluster, name: str, claim: Object) -> Iterator[str]:
@@ -400,6 +440,7 @@ CHECKS: dict[str, Check] = {
     "resource definitions": _definitions,
     "controller": _controller,
     "claims and storage": _storage,
+    "secrets": _secrets,
     "served names": _names,
     "gateway": _gateway,
     "nodes": _nodes,

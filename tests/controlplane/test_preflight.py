@@ -306,6 +306,51 @@ def test_one_claim_for_several_pods(ready: ControlPlane) -> None:
         assert warnings(ready, mounting(3)) == []
 
 
+def test_a_claim_that_is_to_grow(ready: ControlPlane) -> None:
+    """The API server itself refuses what is told here, in the middle of an upgrade."""
+
+    def sized(size: str, **spec: Any) -> Object:
+        wanted = claim("sized", **spec)
+        wanted["spec"]["resources"] = {"requests": {"storage": size}}
+        return wanted
+
+    fixed = (
+        "claim sized: has 10Gi and is to have 20Gi, and storage class {} does not expand volumes; set global.llm.cache.size: 10Gi"
+    )
+    with there(ready.cluster, sized("10Gi", storageClassName="standard")):
+        (told,) = problems(ready, service(), sized("20Gi"))
+        assert told.startswith(fixed.format("standard"))
+        assert problems(ready, service(), sized("10Gi")) == []
+        assert problems(ready, service(), sized("5Gi")) == [
+            "claim sized: has 10Gi and is to have 5Gi, and a claim never shrinks; set global.llm.cache.size: 10Gi"
+        ]
+    growing = storage_class("growing")
+    growing["allowVolumeExpansion"] = True
+    with there(ready.cluster, growing), there(ready.cluster, sized("10Gi", storageClassName="growing")):
+        assert problems(ready, service(), sized("20Gi")) == []
+
+
+def test_a_secret_that_is_missing(ready: ControlPlane, tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    env = {"HF_TOKEN": {"valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}}
+    llm = {"model": "qwen2-5-7b-instruct", "accelerator": "cpu", "cache": {"env": env}}
+    values.write_text(yaml.safe_dump({"global": {"llm": llm}}))
+
+    def told() -> list[str]:
+        found = preflight.check(ready.cluster, preflight.objects(values, "fresh", NAMESPACE), NAMESPACE).problems
+        return [message for message in found if message.startswith("secret")]
+
+    assert told() == [
+        f"secret hub: does not exist in namespace {NAMESPACE}, and a container takes its environment from it; "
+        f"kubectl -n {NAMESPACE} create secret generic hub --from-literal=token=…"
+    ]
+    metadata = {"name": "hub", "namespace": NAMESPACE}
+    with there(ready.cluster, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"other": "x"}}):
+        assert told()[0].startswith(f"secret hub: has no key token in namespace {NAMESPACE}")
+    with there(ready.cluster, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"token": "x"}}):
+        assert told() == []
+
+
 # --- nodes ------------------------------------------------------------------------------------------------------------
 
 ADD = "label or add nodes, or set global.llm.overrides.nodeSelector and global.llm.overrides.tolerations"
