@@ -55,7 +55,9 @@ def _claims(spec: Object) -> set[str]:
 def _users(cluster: Cluster, namespace: str, claim: str) -> list[Object]:
     """Pods that mount a claim and have not ended, running ones first."""
     pods = [pod for pod in cluster.items("pods", "-n", namespace) if claim in _claims(pod["spec"])]
-    alive = [pod for pod in pods if pod["status"].get("phase") in ("Running", "Pending")]
+    alive = [
+        pod for pod in pods if pod["status"].get("phase") in ("Running", "Pending") and "deletionTimestamp" not in pod["metadata"]
+    ]
     return sorted(alive, key=lambda pod: str(pod["status"]["phase"]), reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""Releases beside each other: a created claim, another namespace, upgrade, uninstall; and chart-testing's own install."""
+"""Releases beside each other: another namespace, upgrade, uninstall; and chart-testing's own install."""
 
 from __future__ import annotations
 
@@ -26,35 +26,22 @@ def _pods(cluster: Cluster, namespace: str, name: str) -> list[str]:
 
 
 def test_a_second_release_with_its_own_claim(cluster: Cluster, tmp_path: Path, way: Way) -> None:
-    """Another namespace, the cache's created claim, upgrade of metadata only, uninstall that keeps the weights."""
+    """Another namespace, a claim of its own, upgrade of metadata only, uninstall that keeps the weights."""
     program, flags = way
     name = namespace = "second"
     deps.build()
     cluster.apply([platform.namespace(namespace)])
     values = yaml.safe_load((VALUES / "demo.yaml").read_text())
     llm = values["global"]["llm"]
-    llm["cache"] = {"enabled": True}
-    llm["models"]["smoke"]["uri"] = "hf://llm-stack/smoke"  # where a download would come from; here a Job fills the claim
+    llm["models"]["smoke"]["uri"] = f"pvc://{name}-models/models/smoke"
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump(values))
     demo_before = _pods(cluster, demo.NAMESPACE, demo.RELEASE)
 
-    # The claim first, as a person would who fills it by hand: the chart model-cache alone, then the whole release.
-    cluster.helm(
-        "install",
-        "weights",
-        CHARTS / "model-cache",
-        "-n",
-        namespace,
-        "-f",
-        file,
-        "--set",
-        f"global.llm.name={name},global.llm.cache.size=1Gi",
-    )
+    # A claim that is filled by hand, and named by the model.
     claim = f"{name}-models"
-    model.fill(cluster, namespace, lambda _: None, claim, "models/smoke", create_claim=False)
-    existing = ("--set", f"global.llm.cache.existingClaim={claim}")
-    arguments = (name, CHARTS / "llm-stack", "-n", namespace, "-f", file, *existing)
+    model.fill(cluster, namespace, lambda _: None, claim, "models/smoke")
+    arguments = (name, CHARTS / "llm-stack", "-n", namespace, "-f", file)
     try:
         cluster.helm("install", *arguments, *flags, program=program)
         demo.wait_serving(cluster, namespace, name, lambda _: None)
@@ -75,7 +62,6 @@ def test_a_second_release_with_its_own_claim(cluster: Cluster, tmp_path: Path, w
         assert _pods(cluster, demo.NAMESPACE, demo.RELEASE) == demo_before
     finally:
         cluster.helm("uninstall", name, "-n", namespace, program=program)
-        cluster.helm("uninstall", "weights", "-n", namespace, program=program)
     until(lambda: not _pods(cluster, namespace, name), 90, "engine pods are left after the uninstall")
     left = cluster.kubectl(
         "get", "all,configmaps,secrets,serviceaccounts,pvc,llminferenceservices", "-n", namespace, "-o", "name"
