@@ -1,4 +1,4 @@
-"""The demo's model: a claim, and a Job in the engine image that fills it (until model-cache downloads for itself)."""
+"""The demo's model: a claim, and a Job in the engine image that makes the model on it. No hub has it."""
 
 from __future__ import annotations
 

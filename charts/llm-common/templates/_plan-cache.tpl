@@ -71,15 +71,12 @@ a rollback finds what it had. In: folder (models or adapters), name, uri. Out: t
 {{- $cache := $plan.cache -}}
 {{- $downloads := list -}}
 {{- if $cache.claim -}}
-  {{- $speculative := $plan.speculative -}}
   {{- $downloads = append $downloads (dict "kind" "model" "uri" $plan.model.source "path" $cache.path) -}}
-  {{- if and $speculative.key (not (hasPrefix "pvc://" $speculative.source)) -}}
-    {{- $downloads = append $downloads (dict "kind" "model" "uri" $speculative.source "path" (trimPrefix (printf "pvc://%s/" $cache.claim) ($speculative.uri | default ""))) -}}
+  {{- with $plan.speculative -}}
+    {{- if .path -}}{{- $downloads = append $downloads (dict "kind" "model" "uri" .source "path" .path) -}}{{- end -}}
   {{- end -}}
   {{- range $plan.adapters -}}
-    {{- if ne .source .uri -}}
-      {{- $downloads = append $downloads (dict "kind" "adapter" "uri" .source "path" (trimPrefix (printf "pvc://%s/" $cache.claim) .uri)) -}}
-    {{- end -}}
+    {{- if .path -}}{{- $downloads = append $downloads (dict "kind" "adapter" "uri" .source "path" .path) -}}{{- end -}}
   {{- end -}}
   {{- $bytes := add $plan.model.weightBytes $plan.speculative.weightBytes -}}
   {{- /* an hour, and the weights at 20 MB/s: a slow line, not a broken one, which is noticed sooner */ -}}

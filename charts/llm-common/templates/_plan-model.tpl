@@ -61,7 +61,8 @@ layers of the model itself (mtp), or from a draft model. */}}
     {{- else if and $plan.cache.claim $speculative.source (not (include "llm-common.downloadable" $speculative.source)) -}}
       {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.speculative.model: what fills the cache knows hf://, s3://, gs:// and https://, not %s; set another uri in global.llm.models.%s" $speculative.source $speculative.key)) -}}
     {{- else if $plan.cache.claim -}}
-      {{- $_ := set $speculative "uri" (printf "pvc://%s/%s" $plan.cache.claim (include "llm-common.cachePath" (dict "folder" "models" "name" $speculative.key "uri" $speculative.source))) -}}
+      {{- $_ := set $speculative "path" (include "llm-common.cachePath" (dict "folder" "models" "name" $speculative.key "uri" $speculative.source)) -}}
+      {{- $_ := set $speculative "uri" (printf "pvc://%s/%s" $plan.cache.claim $speculative.path) -}}
     {{- else if $speculative.source -}}
       {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.speculative.model: %s would have to be downloaded, and KServe downloads the model only; set global.llm.cache.enabled: true, or a uri on a claim (pvc://claim/path)" $speculative.key)) -}}
     {{- end -}}
@@ -88,8 +89,10 @@ exclude each other (facts of its controller), so that all come from one kind of 
   {{- end -}}
   {{- $uri := $adapter.uri -}}
   {{- $onClaim := hasPrefix "pvc://" $uri -}}
+  {{- $kept := "" -}}
   {{- if and $plan.cache.claim (not $onClaim) -}}
-    {{- $uri = printf "pvc://%s/%s" $plan.cache.claim (include "llm-common.cachePath" (dict "folder" "adapters" "name" $name "uri" $adapter.uri)) -}}
+    {{- $kept = include "llm-common.cachePath" (dict "folder" "adapters" "name" $name "uri" $adapter.uri) -}}
+    {{- $uri = printf "pvc://%s/%s" $plan.cache.claim $kept -}}
   {{- else if ne $onClaim (hasPrefix "pvc://" $model.uri) -}}
     {{- $other := ternary "a hub" "a claim" $onClaim -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.uri: is %s and the model comes from %s, which KServe cannot mount together; set global.llm.cache.enabled: true, or bring both from one kind of place" $path $uri $other)) -}}
@@ -100,7 +103,7 @@ exclude each other (facts of its controller), so that all come from one kind of 
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: is on a claim, and KServe names a volume after it; set a name of at most 54 lower case letters, digits and dashes" $path)) -}}
   {{- end -}}
   {{- $rank = max $rank (int64 ($adapter.rank | default 16)) -}}
-  {{- $adapters = append $adapters (dict "name" $name "uri" $uri "source" $adapter.uri) -}}
+  {{- $adapters = append $adapters (dict "name" $name "uri" $uri "source" $adapter.uri "path" $kept) -}}
 {{- end -}}
 {{- $maxRank := 0 -}}
 {{- /* the ranks that vLLM knows (config/lora.py) */ -}}

@@ -12,8 +12,8 @@ Out, in `out`:
   port       of the served API           metricsPorts  of the engines themselves
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
   model      {key, uri (as the engine gets it), source, servedName, weightBytes, task (generate, embed, score or classify)}
-  adapters   list of {name, uri (as the engine gets it), source}        maxRank  of them, as vLLM takes it
-  speculative  {config (of vLLM, or none), weightBytes, and of a draft model: key, source, uri}
+  adapters   list of {name, uri (as the engine gets it), source, path (in the cache, or empty)}        maxRank  of them, as vLLM takes it
+  speculative  {config (of vLLM, or none), weightBytes, and of a draft model: key, source, uri, path}
   volumes    list of {name, claim or none}        mounts  list of {name, mountPath, subPath}: what is mounted from claims of weights,
              where KServe alone would not do        weightClaims  names of all claims of weights
   cache      {claim, create, size, accessMode, storageClassName, path, downloads (list of {kind, uri, path}), folders (for what engines

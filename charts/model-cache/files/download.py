@@ -144,7 +144,6 @@ def provide(root: Path, item: dict[str, str], limits: Limits, always: bool) -> s
                 "this file system has no locks: what another release downloads at the same time is downloaded twice", flush=True
             )
             entry.staging = entry.staging.with_name(f"{entry.staging.name}-{os.environ.get('JOB_NAME', os.getpid())}")
-            entry.files, entry.journal = entry.staging / "files", entry.staging / "journal"
         found = present(entry, always)
         if found:
             total = sum(facts["size"] for facts in found["files"].values())

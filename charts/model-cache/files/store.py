@@ -49,12 +49,18 @@ class Entry:
         name = "-".join(Path(path).parts[-2:])
         private = root / PRIVATE
         self.staging = private / "staging" / name
-        self.files = self.staging / "files"
-        self.journal = self.staging / "journal"
         self.lock = private / "lock" / name
         self.status = private / "status" / f"{name}.json"
         self.used = private / "used" / name  # touched whenever a Job found or made it
         self.broken = private / "broken" / f"{name}-{int(time.time())}"
+
+    @property
+    def files(self) -> Path:
+        return self.staging / "files"
+
+    @property
+    def journal(self) -> Path:
+        return self.staging / "journal"
 
 
 # --- what a file is ---------------------------------------------------------------------------------------------------
