@@ -84,9 +84,12 @@ def _preflight(arguments: list[str]) -> None:
 
 
 def _deploy(arguments: list[str]) -> None:
-    from hack import downloads, platform
+    from hack import downloads, localmodels, platform, preflight
 
     cluster, values, name, namespace = _release("deploy", arguments)
+    made = localmodels.create(cluster, preflight.objects(values, name, namespace), name, namespace)
+    if made:
+        say(f"created before the service, which is to find it: {', '.join(made)}")
     again = downloads.remove_failed(cluster, namespace, name)
     if again:
         say(f"tried again: {', '.join(again)}")

@@ -14,7 +14,10 @@ WEBHOOK_SERVICE = "llmisvc-webhook-server-service"
 CERTIFICATE_SECRET = "llmisvc-webhook-server-cert"
 CERTIFICATE = "llmisvc-serving-cert"  # cert-manager's, rendered by our chart
 CONTROLLER = "llmisvc-controller-manager"
+LOCAL_MODEL_CONTROLLER = "kserve-localmodel-controller-manager"  # KServe's own, which no chart here installs
 CRDS = ("llminferenceservices.serving.kserve.io", "llminferenceserviceconfigs.serving.kserve.io")
+# Of caches on nodes. KServe's webhook lists the first two, its local model controller reads the third and writes the last.
+LOCAL_MODEL_CRDS = tuple(f"localmodel{kind}.serving.kserve.io" for kind in ("caches", "namespacecaches", "nodegroups", "nodes"))
 # Kinds of other projects that the controller uses where they are installed; it looks for them at its start only.
 OPTIONAL_CRDS = (
     "gateway-inference-extension.yaml",
@@ -59,6 +62,18 @@ def crds(ca: str = "", url: str = "") -> list[Object]:
         }
         found.append(crd)
     assert {crd["metadata"]["name"] for crd in found} == set(CRDS)
+    return found
+
+
+def local_model_crds() -> list[Object]:
+    """KServe's resource definitions of caches on nodes."""
+    folder = gobuild.module_dir("kserve") / "config" / "crd" / "full" / "localmodel"
+    found: list[Object] = [
+        yaml.load((folder / f"serving.kserve.io_{n.split('.')[0]}.yaml").read_text(), Loader=_Loader) for n in LOCAL_MODEL_CRDS
+    ]
+    for crd in found:
+        crd.pop("status", None)
+    assert [crd["metadata"]["name"] for crd in found] == list(LOCAL_MODEL_CRDS)
     return found
 
 

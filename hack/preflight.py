@@ -29,6 +29,8 @@ RESTART = (
     f"then kubectl -n {kserve.NAMESPACE} rollout restart deployment {kserve.CONTROLLER}, which looks for it at its start only"
 )
 CONFIGURATION = "inferenceservice-config"
+LOCAL_MODEL = "LocalModelNamespaceCache"
+LOCAL_MODEL_URI = "internal.serving.kserve.io/localmodel-sourceuri"  # an annotation of a service that uses one
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 # Provisioners that never give a volume to two nodes, with the page that says so. Of others the cluster cannot tell.
 SINGLE_NODE = {
@@ -125,6 +127,87 @@ def _needed(release: list[Object]) -> Iterator[tuple[str, str]]:
             OLD_POOLS,
             "the decode side knows its prefill pods by it; apply KServe's config/llmisvc/gateway-inference-extension.yaml",
         )
+
+
+def _local_models(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
+    """What a cache on nodes needs besides KServe's controller of services: without it every pod would download, or wait."""
+    wanted = sorted({group for obj in release if obj["kind"] == LOCAL_MODEL for group in obj["spec"]["nodeGroups"]})
+    if not wanted:
+        return
+    lacking = [name for name in kserve.LOCAL_MODEL_CRDS if cluster.get("crd", name) is None]
+    found.problems.extend(
+        f"resource definition {name}: is not in the cluster and global.llm.cache.nodeGroups needs it; apply KServe's "
+        "config/crd/full/localmodel"
+        for name in lacking
+    )
+    configuration = (cluster.get("configmap", CONFIGURATION, "-n", kserve.NAMESPACE) or {}).get("data", {})
+    if not json.loads(configuration.get("localModel", "{}")).get("enabled"):
+        found.problems.append(
+            f"ConfigMap {kserve.NAMESPACE}/{CONFIGURATION}: localModel is not enabled, so that every pod would download the "
+            "model; set kserve-controller.configuration.localModel.enabled: true in the platform's release, or "
+            "global.llm.cache.nodeGroups: []"
+        )
+    if (
+        not (cluster.get("deployment", kserve.LOCAL_MODEL_CONTROLLER, "-n", kserve.NAMESPACE) or {})
+        .get("status", {})
+        .get("availableReplicas")
+    ):
+        found.problems.append(
+            f"local model controller: no pod of {kserve.LOCAL_MODEL_CONTROLLER} in {kserve.NAMESPACE} is available, so that "
+            "nothing makes the volumes of global.llm.cache.nodeGroups; install KServe's chart kserve-localmodel-resources"
+        )
+    if kserve.LOCAL_MODEL_CRDS[1] not in lacking:
+        found.problems.extend(_twins(cluster, release, namespace))
+    if kserve.LOCAL_MODEL_CRDS[2] in lacking:
+        return
+    there = sorted(group["metadata"]["name"] for group in cluster.items(kserve.LOCAL_MODEL_CRDS[2]))
+    found.problems.extend(
+        f"node group {name}: there is no such LocalModelNodeGroup (the cluster has {', '.join(there) or 'none'}); set "
+        "kserve-controller.configuration.localModel.nodeGroups in the platform's release, or global.llm.cache.nodeGroups to one "
+        "that is there"
+        for name in wanted
+        if name not in there
+    )
+
+
+def _twins(cluster: Cluster, release: list[Object], namespace: str) -> Iterator[str]:
+    """Of two caches that a service matches KServe's webhook takes one or the other, at each change of the service anew."""
+    for cache in (obj for obj in release if obj["kind"] == LOCAL_MODEL):
+        name, uri, group = cache["metadata"]["name"], cache["spec"]["sourceModelUri"], cache["spec"]["nodeGroups"][0]
+        for other in cluster.items(LOCAL_MODEL, "-n", namespace):
+            source = other["spec"]["sourceModelUri"].rstrip("/")
+            same = uri.rstrip("/") == source or uri.startswith(f"{source}/")
+            if same and group in other["spec"]["nodeGroups"] and other["metadata"]["name"] != name:
+                yield (
+                    f"cache {other['metadata']['name']}: is of the same model and nodes as {name}, and KServe would take the one "
+                    "or the other at each change of the service; set global.llm.cache.enabled: false, which uses the one that is "
+                    "there, or delete that"
+                )
+
+
+def _moved(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
+    """KServe writes the name of a service's cache into the selectors of its Deployments, which nobody can change."""
+    uris = [obj["spec"]["sourceModelUri"] for obj in release if obj["kind"] == LOCAL_MODEL]
+    if cluster.get("crd", SERVICES) is None:
+        return
+    for service in _services(release):
+        name = service["metadata"]["name"]
+        there = cluster.get(SERVICES, name, "-n", namespace)
+        if there is None:
+            continue
+        has = there["metadata"].get("annotations", {}).get(LOCAL_MODEL_URI, "")
+        stays = has if there["spec"]["model"]["uri"] == service["spec"]["model"]["uri"] else ""
+        wants = uris[0] if uris else stays
+        if has != wants:
+            before, after = (f"has a cache of {uri} on nodes" if uri else "has no cache on nodes" for uri in (has, wants))
+            deployments = " ".join(
+                f"{name}-kserve{side}" for side in ("", "-prefill") if not side or "prefill" in service["spec"]
+            )
+            found.warnings.append(
+                f"service {name}: {before} and then {after}, which becomes part of the selectors of its Deployments, and KServe "
+                f"fails to change those; after the upgrade kubectl -n {namespace} delete deployment {deployments}, which KServe "
+                "makes anew, or install under another name"
+            )
 
 
 def _controller(cluster: Cluster, _release: list[Object], _namespace: str, found: Findings) -> None:
@@ -439,6 +522,8 @@ Check = Callable[[Cluster, list[Object], str, Findings], None]
 CHECKS: dict[str, Check] = {
     "resource definitions": _definitions,
     "controller": _controller,
+    "caches on nodes": _local_models,
+    "services with caches on nodes": _moved,
     "claims and storage": _storage,
     "secrets": _secrets,
     "served names": _names,

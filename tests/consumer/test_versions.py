@@ -13,9 +13,10 @@ import yaml
 
 from hack import gobuild, schemas, versions
 from tests.harness import EXAMPLES, SCENARIOS, Scenario, render
-from tests.harness.components import release
+from tests.harness.components import MORE, release
 from tests.harness.manifests import freeze
 from tests.invariants.test_pods import restricted
+from tests.unit.mode_cases import on_nodes
 from tests.unit.models import catalogue, defined, llm
 
 # KServe's minor version to the pinned module that has it.
@@ -213,6 +214,48 @@ def fields(schema: Any, value: Any, path: str = "") -> list[str]:
         return [wrong for item in value for wrong in fields(schema["items"], item, f"{path}[]")]
     types = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
     return [] if isinstance(value, types[schema["type"]]) else [f"{path}: {value!r} is no {schema['type']}"]
+
+
+# --- caches on nodes --------------------------------------------------------------------------------------------------
+
+
+def local_model(minor: str, plural: str) -> Any:
+    """The schema of an object of KServe's local models."""
+    file = module(minor) / "config" / "crd" / "full" / "localmodel" / f"serving.kserve.io_{plural}.yaml"
+    (version,) = yaml.load(file.read_text(), Loader=_Loader)["spec"]["versions"]
+    assert (version["name"], version["served"]) == ("v1alpha1", True)
+    return version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+
+
+@pytest.mark.parametrize("minor", MODULES)
+def test_caches_on_nodes_are_known_to_that_version(minor: str) -> None:
+    """So that the capability table needs no column: the definitions know what we render, and the webhook looks for it."""
+    values = {**on_nodes(kserveVersion=minor), "model-cache": {"serviceAccount": {"name": "weights"}}}
+    found = render("llm-stack", values=values)
+    cache, node_group = (
+        found.one("LocalModelNamespaceCache"),
+        render("kserve-controller", values=MORE, namespace="kserve").one("LocalModelNodeGroup"),
+    )
+    assert fields(local_model(minor, "localmodelnamespacecaches"), cache["spec"], "spec") == []
+    assert set(local_model(minor, "localmodelnamespacecaches")["required"]) <= set(cache["spec"])
+    assert fields(local_model(minor, "localmodelnodegroups"), node_group["spec"], "spec") == []
+    assert set(local_model(minor, "localmodelnodegroups")["required"]) <= set(node_group["spec"])
+    defaulter = (module(minor) / "pkg" / "webhook" / "admission" / "llminferenceservice" / "defaulter.go").read_text()
+    assert "v1alpha1.LocalModelNamespaceCacheList{}" in defaulter
+    constants = (module(minor) / "pkg" / "constants" / "constants.go").read_text()
+    assert re.search(r'NodeGroupAnnotationKey += KServeAPIGroupName \+ "/nodegroup"', constants)
+    assert set(found.one("LLMInferenceService")["metadata"]["annotations"]) == {"serving.kserve.io/nodegroup"}
+
+
+@pytest.mark.parametrize("minor", MODULES)
+def test_the_agents_know_the_sources_that_a_cache_on_nodes_may_have(minor: str) -> None:
+    """What a Job of the agents runs is KServe's storage initializer, which takes a web address for one file or archive."""
+    storage = (module(minor) / "python" / "storage" / "kserve_storage" / "kserve_storage.py").read_text()
+    prefixes = dict(re.findall(r'^_(\w+)_PREFIX = "(\w+://)"$', storage, flags=re.M))
+    assert {prefixes[name] for name in ("GCS", "S3", "HF")} == {"gs://", "s3://", "hf://"}
+    for name in ("GCS", "S3", "HF"):
+        assert f"uri.startswith(_{name}_PREFIX)" in storage
+    assert "def _download_from_uri(uri, out_dir" in storage
 
 
 def as_rendered(scenario: Scenario, minor: str) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -14,7 +15,8 @@ from hack import kserve, lws, preflight
 from hack.kube import Cluster, Object
 from hack.paths import VALUES
 from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
-from tests.harness import nodes
+from tests.harness import nodes, render, thaw
+from tests.harness.components import MORE
 from tests.harness.controlplane import ControlPlane, namespace, running
 
 NAMESPACE = "preflight"  # other tests' services would be others of one name
@@ -424,3 +426,133 @@ def test_another_namespace_is_another_world(ready: ControlPlane) -> None:
     namespace(ready, "elsewhere")
     with there(ready.cluster, named("first", "qwen")):
         assert preflight.check(ready.cluster, [named("second", "qwen")], "elsewhere").warnings == []
+
+
+# --- caches on nodes --------------------------------------------------------------------------------------------------
+
+NO_FILLER = (
+    "local model controller: no pod of kserve-localmodel-controller-manager in kserve is available, so that nothing makes the "
+    "volumes of global.llm.cache.nodeGroups; install KServe's chart kserve-localmodel-resources"
+)
+DISABLED = (
+    "ConfigMap kserve/inferenceservice-config: localModel is not enabled, so that every pod would download the model; set "
+    "kserve-controller.configuration.localModel.enabled: true in the platform's release, or global.llm.cache.nodeGroups: []"
+)
+NO_GROUP = (
+    "node group {}: there is no such LocalModelNodeGroup (the cluster has {}); set "
+    "kserve-controller.configuration.localModel.nodeGroups in the platform's release, or global.llm.cache.nodeGroups to one that "
+    "is there"
+)
+
+
+def node_local(*groups: str, uri: str = "hf://some/model") -> Object:
+    spec = {"sourceModelUri": uri, "modelSize": "1Gi", "nodeGroups": list(groups)}
+    metadata = {"name": "demo-models-0", "namespace": NAMESPACE}
+    return {"apiVersion": "serving.kserve.io/v1alpha1", "kind": preflight.LOCAL_MODEL, "metadata": metadata, "spec": spec}
+
+
+def test_what_a_cache_on_nodes_needs(ready: ControlPlane) -> None:
+    group = thaw(render("kserve-controller", values=MORE, namespace=kserve.NAMESPACE).one("LocalModelNodeGroup"))
+    group["metadata"]["name"] = "there"
+    assert problems(ready, service(), node_local("here")) == [DISABLED, NO_FILLER, NO_GROUP.format("here", "none")]
+    with there(ready.cluster, group):
+        assert problems(ready, service(), node_local("here", "there")) == [DISABLED, NO_FILLER, NO_GROUP.format("here", "there")]
+        with enabled(ready):
+            assert problems(ready, service(), node_local("there")) == [NO_FILLER]
+            with there(ready.cluster, filler()):
+                status = {"status": {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1}}
+                target = ("deployment", kserve.LOCAL_MODEL_CONTROLLER, "-n", kserve.NAMESPACE)
+                ready.cluster.kubectl("patch", *target, "--subresource=status", "--type=merge", "-p", json.dumps(status))
+                assert problems(ready, service(), node_local("there")) == []
+    assert problems(ready, service()) == []
+
+
+def test_two_caches_of_one_model_on_the_same_nodes(ready: ControlPlane) -> None:
+    """KServe's webhook lists them in no order."""
+    told = (
+        "cache first: is of the same model and nodes as demo-models-0, and KServe would take the one or the other at each change "
+        "of the service; set global.llm.cache.enabled: false, which uses the one that is there, or delete that"
+    )
+    first = node_local("a", "b")
+    first["metadata"]["name"] = "first"
+    with there(ready.cluster, first):
+        for wanted, problem in (
+            (node_local("b", "a"), True),
+            (node_local("b", uri="hf://some/model/"), True),
+            (node_local("c", "a"), False),
+            (node_local("b", uri="hf://some/model:v1"), False),
+        ):
+            assert (told in problems(ready, service(), wanted)) is problem
+    assert told not in problems(ready, service(), node_local("b"))
+
+
+def filler() -> Object:
+    """KServe's local model controller, cut to what preflight reads."""
+    labels = {"app": "filler"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "manager", "image": "manager"}]}}
+    metadata = {"name": kserve.LOCAL_MODEL_CONTROLLER, "namespace": kserve.NAMESPACE}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
+    }
+
+
+@contextmanager
+def enabled(plane: ControlPlane) -> Iterator[None]:
+    target = ("configmap", preflight.CONFIGURATION, "-n", kserve.NAMESPACE, "--type=merge", "-p")
+    plane.cluster.kubectl("patch", *target, json.dumps({"data": {"localModel": json.dumps({"enabled": True})}}))
+    try:
+        yield
+    finally:
+        plane.cluster.kubectl("patch", *target, json.dumps({"data": {"localModel": None}}))
+
+
+def test_definitions_of_caches_on_nodes(tmp_path: Path) -> None:
+    with running(tmp_path) as empty:
+        told = preflight.check(empty.cluster, [service(), node_local("here")], NAMESPACE).problems
+    assert [problem for problem in told if "localmodel" in problem and problem.startswith("resource definition")] == [
+        f"resource definition {name}: is not in the cluster and global.llm.cache.nodeGroups needs it; apply KServe's "
+        "config/crd/full/localmodel"
+        for name in kserve.LOCAL_MODEL_CRDS
+    ]
+    assert not any(problem.startswith("node group") for problem in told)
+
+
+def test_a_service_can_neither_get_nor_change_a_cache_on_nodes(ready: ControlPlane) -> None:
+    """The controller's failure is seen in tests/controlplane/test_node_local.py."""
+    todo = (
+        "which becomes part of the selectors of its Deployments, and KServe fails to change those; after the upgrade kubectl -n "
+        "preflight delete deployment demo-kserve, which KServe makes anew, or install under another name"
+    )
+
+    def told(has: str, wants: list[Object], uri: str = "hf://some/model") -> list[str]:
+        found = preflight.Findings()
+        annotations = {preflight.LOCAL_MODEL_URI: has} if has else {}
+        model = service()
+        model["metadata"]["annotations"] = annotations
+        cluster = cast("Cluster", Stored({kserve.CRDS[0]: {}, "demo": model}))
+        preflight._moved(cluster, [service(model={"uri": uri, "name": "demo"}), *wants], NAMESPACE, found)
+        return found.warnings
+
+    uri, other = "hf://some/model", "hf://some/other"
+    assert told("", []) == told(uri, [node_local("a")]) == told(uri, []) == []
+    assert told("", [node_local("a")]) == [f"service demo: has no cache on nodes and then has a cache of {uri} on nodes, {todo}"]
+    assert told(uri, [node_local("a", uri=other)], other) == [
+        f"service demo: has a cache of {uri} on nodes and then has a cache of {other} on nodes, {todo}"
+    ]
+    assert told(uri, [], "pvc://claim/model") == [
+        f"service demo: has a cache of {uri} on nodes and then has no cache on nodes, {todo}"
+    ]
+    assert problems(ready, service()) == []
+
+
+class Stored:
+    """A cluster of a few objects: what the webhook sets, the API server lets nobody else set."""
+
+    def __init__(self, objects: dict[str, Object]) -> None:
+        self.objects = objects
+
+    def get(self, _kind: str, name: str, *_where: str) -> Object | None:
+        return self.objects.get(name)

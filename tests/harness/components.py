@@ -22,9 +22,16 @@ MODEL_CHART = "llm-inference-service"
 CACHE_CHART = "model-cache"
 PRESET = "LLMInferenceServiceConfig"
 # Kinds without a namespace.
-CLUSTER_WIDE = frozenset({"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
+CLUSTER_WIDE = frozenset(
+    {
+        *("ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"),
+        "LocalModelNodeGroup",
+    }
+)
 # Longest name by kind, 63 elsewhere: KServe appends up to 25 characters to a service's name.
 LONGEST = {"LLMInferenceService": 38}
+# Kinds whose names end in a hash.
+HASHED = frozenset({"Job", "LocalModelNamespaceCache"})
 # Kinds whose names are DNS subdomains: the API server allows dots.
 DOTTED = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 
@@ -78,11 +85,15 @@ def _controller(values: Values) -> bool:
 
 
 def _claim(values: Values) -> bool:
-    return bool(one(values, "global.llm.cache.enabled") and not one(values, "global.llm.cache.existingClaim"))
+    return _cache(values) and not one(values, "global.llm.cache.existingClaim")
 
 
 def _cache(values: Values) -> bool:
-    return bool(one(values, "global.llm.cache.enabled"))
+    return bool(one(values, "global.llm.cache.enabled") and not one(values, "global.llm.cache.nodeGroups"))
+
+
+def _node_local(values: Values) -> bool:
+    return bool(one(values, "global.llm.cache.enabled") and one(values, "global.llm.cache.nodeGroups"))
 
 
 def _downloader(values: Values) -> bool:
@@ -119,6 +130,10 @@ def _issuer(values: Values) -> bool:
     return bool(_certificate(values) and not one(values, f"{CONTROLLER_CHART}.certificates.certManager.issuerRef.name"))
 
 
+def _node_groups(values: Values) -> bool:
+    return bool(_controller(values) and one(values, f"{CONTROLLER_CHART}.configuration.localModel.nodeGroups"))
+
+
 def _several_controllers(values: Values) -> bool:
     return bool(_controller(values) and one(values, f"{CONTROLLER_CHART}.replicas") > 1)
 
@@ -140,6 +155,7 @@ ROWS = (
     Row("ConfigMap", "{name}-plan", MODEL_CHART, "plan", _model),
     Row("Pod", "{name}-test", MODEL_CHART, "test", _model),
     Row("PersistentVolumeClaim", "{name}-models", CACHE_CHART, "model-cache", _claim),
+    Row("LocalModelNamespaceCache", "{name}-models", CACHE_CHART, "model-cache", _node_local),
     Row("ConfigMap", "{name}-model-cache", CACHE_CHART, "model-cache", _cache),
     Row("Job", "{name}-download", CACHE_CHART, "download", _cache),
     Row("ServiceAccount", "{name}-download", CACHE_CHART, "download", _downloader),
@@ -153,6 +169,7 @@ ROWS = (
     Row("ClusterRole", "kserve-llmisvc-manager-role", CONTROLLER_CHART, "rbac", _controller),
     Row("ClusterRoleBinding", "llmisvc-manager-rolebinding", CONTROLLER_CHART, "rbac", _controller),
     Row("ConfigMap", "inferenceservice-config", CONTROLLER_CHART, "configuration", _controller),
+    Row("LocalModelNodeGroup", "gpu-disks", CONTROLLER_CHART, "configuration", _node_groups),
     Row("Service", "llmisvc-webhook-server-service", CONTROLLER_CHART, "webhook", _controller),
     Row("MutatingWebhookConfiguration", SERVICES, CONTROLLER_CHART, "webhook", _controller),
     Row("ValidatingWebhookConfiguration", SERVICES, CONTROLLER_CHART, "webhook", _controller),
@@ -183,6 +200,7 @@ EXTERNALS = (
     External("Secret", "global.llm.cache.env.*.valueFrom.secretKeyRef.name", "the user: tokens never enter values"),
     External("ConfigMap", "global.llm.cache.env.*.valueFrom.configMapKeyRef.name", "the user"),
     External("ServiceAccount", f"{CACHE_CHART}.serviceAccount.name", "the user"),
+    External("LocalModelNodeGroup", "global.llm.cache.nodeGroups.*", "the platform plane"),
     External("ConfigMap", f"{CACHE_CHART}.caBundle.configMap", "whoever runs the authority"),
     External(
         "PersistentVolumeClaim",
@@ -192,6 +210,14 @@ EXTERNALS = (
     ),
     External("Secret", f"{CONTROLLER_CHART}.certificates.existingSecret.name", "whoever keeps the certificate"),
 )
+
+# What no values file has of chart kserve-controller: several controllers, and disks of nodes.
+NODE_GROUPS = {"gpu-disks": {"nodeSelector": {"example.com/disk": "nvme"}, "path": "/mnt/models", "storageLimit": "1Ti"}}
+MORE = {
+    "replicas": 2,
+    "certificates": {"certManager": {"enabled": True}},
+    "configuration": {"localModel": {"enabled": True, "nodeGroups": NODE_GROUPS}},
+}
 
 # Containers that are less than restricted as rendered: `Kind/component/container`, and why the pod is restricted all the same.
 POD_SECURITY_EXEMPTIONS = {
@@ -233,9 +259,9 @@ def release(scenario: Scenario, **options: Any) -> Manifests:
 
 
 def key(obj: Any) -> str:
-    """`Kind/name` of an object, as in the table: a Job's name ends in a hash of its spec."""
+    """`Kind/name` of an object, as in the table: without the hash of a Job's spec, or of a cache's uri."""
     name = obj["metadata"]["name"]
-    return f"{obj['kind']}/{re.sub(r'-[0-9a-f]{8}$', '', name) if obj['kind'] == 'Job' else name}"
+    return f"{obj['kind']}/{re.sub(r'-[0-9a-f]{8}$', '', name) if obj['kind'] in HASHED else name}"
 
 
 def rows(scenario: Scenario) -> dict[str, Row]:

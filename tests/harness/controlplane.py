@@ -160,7 +160,7 @@ def install_kserve(plane: ControlPlane, chart_objects: tuple[Any, ...]) -> None:
     port, probe = free_port(), free_port()
     url = f"https://127.0.0.1:{port}"
     cluster = plane.cluster
-    definitions = [*kserve.crds(plane.authority.pem, url), *kserve.optional_crds()]
+    definitions = [*kserve.crds(plane.authority.pem, url), *kserve.local_model_crds(), *kserve.optional_crds()]
     cluster.apply(definitions)
     cluster.wait_established(crd["metadata"]["name"] for crd in definitions)
     objects = [_reachable(thaw(obj), url, plane.authority.pem) for obj in chart_objects]

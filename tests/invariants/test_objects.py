@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.harness import EXAMPLES, SCENARIOS, Scenario, helm_fails, render
-from tests.harness.components import CLUSTER_WIDE, DOTTED, LONGEST, RELEASE, ROWS, key, release, rows
+from tests.harness.components import CLUSTER_WIDE, CONTROLLER_CHART, DOTTED, LONGEST, MORE, RELEASE, ROWS, key, release, rows
 
 LABEL = re.compile(r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -21,12 +21,9 @@ def test_exactly_the_known_objects(scenario: Scenario) -> None:
 def test_every_row_is_reached() -> None:
     reached = {id(row) for scenario in (*SCENARIOS, *EXAMPLES) for row in rows(scenario).values()}
     unreached = sorted(f"{row.kind}/{row.name}" for row in ROWS if id(row) not in reached)
-    # Rendered with more than one controller; the platform's file has one.
-    assert unreached == ["PodDisruptionBudget/llmisvc-controller-manager"]
-    several = render(
-        "kserve-controller", values={"replicas": 2, "certificates": {"certManager": {"enabled": True}}}, namespace="kserve"
-    )
-    assert set(unreached) <= set(several.names())
+    # Rendered with more than one controller and with disks of nodes; the platform's file has one, and none.
+    assert unreached == ["LocalModelNodeGroup/gpu-disks", "PodDisruptionBudget/llmisvc-controller-manager"]
+    assert set(unreached) <= set(render(CONTROLLER_CHART, values=MORE, namespace="kserve").names())
 
 
 @pytest.mark.parametrize("helm", ["helm", "helm3"])

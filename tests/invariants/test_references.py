@@ -49,6 +49,8 @@ def references(manifests: Manifests) -> set[str]:
     for obj in manifests.objects:
         if obj["kind"] == "LLMInferenceService" and obj["spec"]["model"]["uri"].startswith("pvc://"):
             found.add(f"PersistentVolumeClaim/{obj['spec']['model']['uri'].removeprefix('pvc://').split('/')[0]}")
+        if obj["kind"] == "LocalModelNamespaceCache":
+            found |= {f"LocalModelNodeGroup/{group}" for group in obj["spec"]["nodeGroups"]}
         if obj["kind"] == "ServiceAccount":
             found |= {f"Secret/{secret['name']}" for secret in obj.get("imagePullSecrets", ())}
         if obj["kind"] in ("ClusterRoleBinding", "RoleBinding"):

@@ -14,7 +14,7 @@ import yaml
 from hack import deps, schemas
 from hack.paths import CHARTS
 from tests.harness import EXAMPLES, SCENARIOS, Scenario, render
-from tests.harness.components import CONTROLLER_CHART, release
+from tests.harness.components import CONTROLLER_CHART, MORE, release
 
 TEMPLATES = sorted(
     path for chart in (schemas.LIBRARY, *schemas.charts()) for path in (CHARTS / chart / "templates").rglob("*") if path.is_file()
@@ -37,6 +37,7 @@ BANNED_FIELDS = {
 # Template files that render several objects, and why.
 SEVERAL_OBJECTS = {
     "kserve-controller/templates/presets/llminferenceserviceconfigs.yaml": "as many objects as KServe has presets",
+    "kserve-controller/templates/configuration/localmodelnodegroups.yaml": "as many objects as the values name groups",
 }
 
 
@@ -117,8 +118,7 @@ def test_one_object_a_file_as_rendered(scenario: Scenario) -> None:
 def test_every_template_is_reached() -> None:
     """Each file that renders something does so in some scenario (validations render nothing; notes have tests of their own)."""
     renders = [release(scenario) for scenario in (*SCENARIOS, *EXAMPLES)]
-    several = {"replicas": 2, "certificates": {"certManager": {"enabled": True}}}
-    renders.append(render(CONTROLLER_CHART, values=several, namespace="kserve"))
+    renders.append(render(CONTROLLER_CHART, values=MORE, namespace="kserve"))
     reached = {source for found in renders for source in re.findall(r"^# Source: (.*)$", found.text, flags=re.M)}
     files = [path_id(path) for path in TEMPLATES if path.suffix == ".yaml" and path.name != "validate.yaml"]
     assert [file for file in files if not any(source.endswith(file) for source in reached)] == []

@@ -14,7 +14,13 @@ from hack.paths import CHARTS
 Json = dict[str, Any]
 Path = tuple[str, ...]
 # The key under which fields of a map's entries are tried.
-ENTRY_KEYS = {"models": "qwen2-5-7b-instruct", "accelerators": "nvidia-l40s", "adapters": "sql", "extraVolumes": "own"}
+ENTRY_KEYS = {
+    "models": "qwen2-5-7b-instruct",
+    "accelerators": "nvidia-l40s",
+    "adapters": "sql",
+    "extraVolumes": "own",
+    "nodeGroups": "own",
+}
 
 
 @dataclass(frozen=True)

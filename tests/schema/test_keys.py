@@ -49,6 +49,14 @@ PARSED = {"global": {"llm": {"features": {"toolCalling": True}}}}
 NEWEST = {"global": {"llm": {"kserveVersion": "0.21"}}}
 GUESSED = {"global": {"llm": {"speculative": {"method": "mtp", "tokens": 1}}}}
 LOCAL = {"configuration": {"localModel": {"enabled": True}}}
+DISKS = overlay(
+    LOCAL,
+    {
+        "configuration": {
+            "localModel": {"nodeGroups": {"own": {"nodeSelector": {"a": "b"}, "path": "/own", "storageLimit": "1Gi"}}}
+        }
+    },
+)
 
 # What must be set beside a key for it to have an effect, by path; keys of a subchart as that chart sees them.
 COMPANIONS: dict[str, Any] = {
@@ -111,6 +119,11 @@ COMPANIONS: dict[str, Any] = {
     "configuration.autoscaling.prometheus.triggerAuthName": PROMETHEUS,
     "configuration.autoscaling.prometheus.triggerAuthKind": PROMETHEUS,
     "configuration.localModel.jobNamespace": LOCAL,
+    "configuration.localModel.nodeGroups": LOCAL,
+    **{
+        f"configuration.localModel.nodeGroups.*.{key}": DISKS
+        for key in ("nodeSelector", "path", "storageLimit", "storageClassName")
+    },
 }
 # Tried with other values than the examples: facts of the fit with those that change how many devices a small model needs.
 TRIED: dict[str, Any] = {

@@ -448,4 +448,92 @@ ROLLOUT = (
     ),
 )
 
-MODE_CASES = (*LAYOUT, *PREFILLED, *OFFLOADED, *ADAPTERS, *ARGUMENTS, *CLAIMS, *SPECULATIVE, *ROLLOUT, *CHART)
+NODES = {"nodeGroups": ["gpu-disks"]}
+
+
+def on_nodes(cache: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
+    """A model whose weights KServe keeps on disks of nodes."""
+    return llm(**{**keys, "cache": {**NODES, **(cache or {})}})
+
+
+NODE_LOCAL = (
+    Case(
+        "node groups without a cache",
+        "global.llm.cache.nodeGroups: is set and the cache is not enabled; set global.llm.cache.enabled: true, or remove it",
+        on_nodes({"enabled": False}),
+        llm(cache={"enabled": False}),
+    ),
+    *(
+        Case(
+            f"a cache on nodes of {uri}",
+            f"global.llm.cache.nodeGroups: KServe's agents download folders from hf://, s3:// and gs://, not {uri}; set another "
+            "uri, or nodeGroups: []",
+            on_nodes(model="own", models={"own": {"uri": uri, "weightBytes": 1}}),
+            on_nodes(model="own", models={"own": {"uri": other, "weightBytes": 1}}),
+        )
+        for uri, other in (
+            ("https://example.com/own", "hf://org/own"),
+            ("pvc://claim/own", "s3://bucket/own"),
+            ("oci://example.com/own:v1", "gs://bucket/own"),
+        )
+    ),
+    *(
+        Case(
+            f"a cache on nodes and {key}",
+            f"global.llm.cache.{key}: is of a volume claim, and with nodeGroups KServe keeps the weights on disks of nodes; "
+            "remove it, or nodeGroups",
+            on_nodes({key: value}),
+            llm(cache={key: value}),
+        )
+        for key, value in (
+            ("existingClaim", "weights"),
+            ("size", "1Ti"),
+            ("storageClassName", "fast"),
+            ("accessMode", "ReadWriteMany"),
+            ("deadlineSeconds", 60),
+            ("verification", "always"),
+            ("compilation", True),
+        )
+    ),
+    Case(
+        "a cache on nodes and a draft model",
+        f"global.llm.speculative.model: {DRAFT} would have to be downloaded, and KServe's cache on nodes holds the model only; "
+        "set nodeGroups: [], or a uri on a claim (pvc://claim/path)",
+        on_nodes(speculative={"model": DRAFT, "tokens": 3}),
+        on_nodes(speculative={"model": DRAFT, "tokens": 3}, models={DRAFT: {"uri": "pvc://drafts/a"}}),
+    ),
+    *(
+        Case(
+            f"a cache on nodes and an adapter from {uri}",
+            "global.llm.adapters: KServe's cache on nodes holds the model only, so that every pod would download them, and none "
+            "from a claim with a model that is not cached yet; set global.llm.cache.nodeGroups: [], which keeps them on a claim",
+            on_nodes(adapters={"sql": {"uri": uri}}),
+            llm(adapters={"sql": {"uri": uri}}),
+        )
+        for uri in ("hf://example/sql", "pvc://claim/sql")
+    ),
+    Case(
+        "a cache on nodes and a snapshot",
+        "model-cache.dataSource: makes a claim, and with global.llm.cache.nodeGroups there is none; remove one of them",
+        {**on_nodes(), "model-cache": {"dataSource": {"name": "weights"}}},
+        {**llm(), "model-cache": {"dataSource": {"name": "weights"}}},
+    ),
+    Case(
+        "a cache on nodes and an authority",
+        "model-cache.caBundle: KServe's agents, which fill global.llm.cache.nodeGroups, do not read it; remove it, or nodeGroups",
+        {**on_nodes(), "model-cache": {"caBundle": {"configMap": "company-ca"}}},
+        {**llm(), "model-cache": {"caBundle": {"configMap": "company-ca"}}},
+    ),
+    *(
+        Case(
+            f"a cache on nodes and the annotation {annotation}",
+            f"llm-inference-service.annotations.serving.kserve.io/{annotation}: follows from global.llm.cache.nodeGroups, whose "
+            "first the service takes; remove it, or change that",
+            chart(on_nodes(), annotations={f"serving.kserve.io/{annotation}": "a"}),
+            chart(llm(), annotations={f"serving.kserve.io/{annotation}": "a"}),
+        )
+        for annotation in ("nodegroup", "disable-localmodel")
+    ),
+)
+
+MODE_CASES = (*LAYOUT, *PREFILLED, *OFFLOADED, *ADAPTERS, *ARGUMENTS, *CLAIMS, *SPECULATIVE, *ROLLOUT, *NODE_LOCAL, *CHART)

@@ -473,3 +473,53 @@ def test_notes_give_the_next_command() -> None:
     assert "kubectl -n kserve delete llminferenceserviceconfigs -l llm-stack.io/preset" in text
     assert "make crds" not in text
     assert "make crds" in notes(CHART, values=SECRET, namespace="kserve")
+
+
+# --- disks of nodes ---------------------------------------------------------------------------------------------------
+
+DISKS = {"nodeSelector": {"kserve/localmodel": "worker", "example.com/disk": "1"}, "path": "/models", "storageLimit": "1Ti"}
+
+
+def test_groups_of_nodes() -> None:
+    groups = {"b": DISKS, "a": {**DISKS, "storageClassName": "local-storage"}}
+    first, second = controller(configuration={"localModel": {"enabled": True, "nodeGroups": groups}}).all("LocalModelNodeGroup")
+    assert [obj["metadata"]["name"] for obj in (first, second)] == ["a", "b"]
+    assert thaw(second["spec"]) == {
+        "storageLimit": "1Ti",
+        "persistentVolumeSpec": {
+            "accessModes": ["ReadWriteOnce"],
+            "volumeMode": "Filesystem",
+            "capacity": {"storage": "1Ti"},
+            "persistentVolumeReclaimPolicy": "Retain",
+            "local": {"path": "/models"},
+            "nodeAffinity": {
+                "required": {
+                    "nodeSelectorTerms": [
+                        {
+                            "matchExpressions": [
+                                {"key": "example.com/disk", "operator": "In", "values": ["1"]},
+                                {"key": "kserve/localmodel", "operator": "In", "values": ["worker"]},
+                            ]
+                        }
+                    ]
+                }
+            },
+        },
+        "persistentVolumeClaimSpec": {
+            "accessModes": ["ReadWriteOnce"],
+            "volumeMode": "Filesystem",
+            "storageClassName": "",
+            "resources": {"requests": {"storage": "1Ti"}},
+        },
+    }
+    for part in ("persistentVolumeSpec", "persistentVolumeClaimSpec"):
+        assert first["spec"][part]["storageClassName"] == "local-storage"
+    assert controller().all("LocalModelNodeGroup") == []
+
+
+def test_groups_that_no_service_would_use_are_refused(helm: str) -> None:
+    with helm_fails(
+        "configuration.localModel.nodeGroups: no service would use them; set configuration.localModel.enabled to true, or remove "
+        "them"
+    ):
+        controller(helm, configuration={"localModel": {"nodeGroups": {"a": DISKS}}})

@@ -47,6 +47,10 @@
 {{- $errors = append $errors "configuration.autoscaling.prometheus.url: empty although authentication is set; set the address of Prometheus" -}}
 {{- end -}}
 
+{{- if and $values.configuration.localModel.nodeGroups (not $values.configuration.localModel.enabled) -}}
+{{- $errors = append $errors "configuration.localModel.nodeGroups: no service would use them; set configuration.localModel.enabled to true, or remove them" -}}
+{{- end -}}
+
 {{- if and $values.presets.enabled (not ($root.Files.Glob "files/presets/*.yaml")) -}}
 {{- $errors = append $errors "presets.enabled: the chart's files/presets folder is empty, as in a fresh clone; run `make deps`, or set presets.enabled to false" -}}
 {{- end -}}

@@ -66,6 +66,7 @@ cache:
   size: ''
   storageClassName: ''
   accessMode: ''
+  nodeGroups: []
   deadlineSeconds: 0
   verification: changed
   compilation: false

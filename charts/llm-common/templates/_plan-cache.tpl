@@ -8,8 +8,10 @@ Parts of the plan: the volume that keeps the weights, what fills it, and what of
 {{- $wanted := .llm.cache -}}
 {{- $model := $plan.model -}}
 {{- $weights := add $model.weightBytes $plan.speculative.weightBytes -}}
-{{- $cache := dict "claim" "" "create" false -}}
-{{- if and $wanted.enabled (hasPrefix "pvc://" $model.source) -}}
+{{- $cache := dict "claim" "" "create" false "local" dict -}}
+{{- if $wanted.nodeGroups -}}
+  {{- include "llm-common.plan.nodeLocal" (dict "root" .root "plan" $plan "llm" .llm "cache" $cache) -}}
+{{- else if and $wanted.enabled (hasPrefix "pvc://" $model.source) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.cache.enabled: %s is on a claim already; set global.llm.cache.enabled: false" $model.source)) -}}
 {{- else if and $wanted.enabled (hasPrefix "oci://" $model.source) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.cache.enabled: %s is an image, which nodes keep by themselves; set global.llm.cache.enabled: false" $model.source)) -}}
@@ -40,6 +42,7 @@ Parts of the plan: the volume that keeps the weights, what fills it, and what of
   {{- $cache = dict
         "claim" ($wanted.existingClaim | default (printf "%s-models" $plan.name))
         "create" (not $wanted.existingClaim)
+        "local" dict
         "size" ($wanted.size | default (include "llm-common.claimSize" $weights))
         "accessMode" ($wanted.accessMode | default (ternary "ReadWriteMany" "ReadWriteOnce" $many))
         "storageClassName" $wanted.storageClassName
@@ -52,6 +55,37 @@ Parts of the plan: the volume that keeps the weights, what fills it, and what of
 {{- $_ := set $plan "cache" $cache -}}
 {{- $_ := set $plan.children "claim" $cache.claim -}}
 {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "model" "value" (printf "%s from %s" $model.servedName $model.uri) "from" (printf "global.llm.model %s" $model.key)) -}}
+{{- end }}
+
+{{/* KServe's own cache on disks of nodes: one object, which KServe's local model controller and agents fill. The service keeps its uri; KServe's
+webhook finds the cache by it and mounts that in its place, from the service's creation on: the cache's name becomes part of the selectors of
+its Deployments, which cannot change (tests/controlplane/test_node_local.py). The uri of a cache cannot be changed (CRD), so that another is another cache.
+In: root, plan, llm, cache (filled in place). */}}
+{{- define "llm-common.plan.nodeLocal" -}}
+{{- $plan := .plan -}}
+{{- $model := $plan.model -}}
+{{- $wanted := .llm.cache -}}
+{{- $path := "global.llm.cache.nodeGroups" -}}
+{{- $known := regexMatch "^(hf|s3|gs)://" $model.source -}}
+{{- if not $wanted.enabled -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: is set and the cache is not enabled; set global.llm.cache.enabled: true, or remove it" $path)) -}}
+{{- else if and $model.source (not $known) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: KServe's agents download folders from hf://, s3:// and gs://, not %s; set another uri, or nodeGroups: []" $path $model.source)) -}}
+{{- end -}}
+{{- $defaults := (include "llm-common.defaults" .root | fromYaml).cache -}}
+{{- range $key := list "existingClaim" "size" "storageClassName" "accessMode" "deadlineSeconds" "verification" "compilation" -}}
+  {{- if ne (toJson (get $wanted $key)) (toJson (get $defaults $key)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.cache.%s: is of a volume claim, and with nodeGroups KServe keeps the weights on disks of nodes; remove it, or nodeGroups" $key)) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and $wanted.enabled $known -}}
+  {{- $name := printf "%s-models-%s" $plan.name (sha256sum $model.source | trunc 8) -}}
+  {{- $local := dict "name" $name "uri" $model.source "size" (include "llm-common.claimSize" $model.weightBytes) "nodeGroups" $wanted.nodeGroups "nodeGroup" (first $wanted.nodeGroups) -}}
+  {{- $_ := set .cache "local" $local -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "node-local cache" "value" (printf "LocalModelNamespaceCache %s, %s on nodes of %s" $name $local.size (join ", " $local.nodeGroups)) "from" (printf "%d bytes of weights and %s" $model.weightBytes $path)) -}}
+  {{- $namespace := .root.Release.Namespace -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "KServe gives a service its cache when the service is created, and Helm creates that before LocalModelNamespaceCache %s: install with make deploy, which does it in order. For a service that was there first: kubectl -n %s annotate llminferenceservice %s --overwrite llm-stack.io/cache=%s, then delete its Deployments, whose selectors KServe fails to change" $name $namespace $plan.name $name)) -}}
+{{- end -}}
 {{- end }}
 
 {{/* Whether the download knows a uri. Out: text, or nothing. */}}
@@ -128,7 +162,8 @@ a rollback finds what it had. In: folder (models or adapters), name, uri. Out: t
 {{- end -}}
 {{- range list (dict "row" .model "source" $plan.model.source) (dict "row" .draft "source" ($plan.speculative.source | default "")) -}}
   {{- if and .row.gated (hasPrefix "hf://" .source) (not (hasKey $env "HF_TOKEN")) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s is given only to those who accepted its licence; put a token of the hub into a Secret and set global.llm.cache.env.HF_TOKEN.valueFrom.secretKeyRef" .source)) -}}
+    {{- $set := ternary "set global.llm.cache.env.HF_TOKEN.valueFrom.secretKeyRef" "set model-cache.serviceAccount.name to an account of KServe's job namespace that has it, and global.llm.cache.env.HF_TOKEN for pods without the cache" (empty $cache.local) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s is given only to those who accepted its licence; put a token of the hub into a Secret and %s" .source $set)) -}}
   {{- end -}}
 {{- end -}}
 {{- include "llm-common.plan.storageInitializer" (set . "downloadEnv" $env) -}}

@@ -219,7 +219,8 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
 {{- end -}}
 {{- /* what vLLM, torch and Triton compile belongs to one image, model and layout */ -}}
 {{- $_ := set $side "compilePath" "" -}}
-{{- if and .llm.cache.compilation (not $plan.cache.claim) -}}
+{{- if and .llm.cache.compilation .llm.cache.nodeGroups -}}{{- /* refused with the cache */ -}}
+{{- else if and .llm.cache.compilation (not $plan.cache.claim) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.cache.compilation: is kept on the cache's claim, and there is none; set global.llm.cache.enabled: true with a uri that is downloaded, or compilation: false") -}}
 {{- else if .llm.cache.compilation -}}
   {{- $what := dict "image" (include "llm-common.image" (dict "root" .root "image" $plan.engine.image)) "model" $plan.model.source "layout" (pick $side "tensor" "data" "nodes" "expert") -}}

@@ -63,6 +63,8 @@ layers of the model itself (mtp), or from a draft model. */}}
     {{- else if $plan.cache.claim -}}
       {{- $_ := set $speculative "path" (include "llm-common.cachePath" (dict "folder" "models" "name" $speculative.key "uri" $speculative.source)) -}}
       {{- $_ := set $speculative "uri" (printf "pvc://%s/%s" $plan.cache.claim $speculative.path) -}}
+    {{- else if and $speculative.source .llm.cache.nodeGroups -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.speculative.model: %s would have to be downloaded, and KServe's cache on nodes holds the model only; set nodeGroups: [], or a uri on a claim (pvc://claim/path)" $speculative.key)) -}}
     {{- else if $speculative.source -}}
       {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.speculative.model: %s would have to be downloaded, and KServe downloads the model only; set global.llm.cache.enabled: true, or a uri on a claim (pvc://claim/path)" $speculative.key)) -}}
     {{- end -}}
@@ -80,6 +82,10 @@ exclude each other (facts of its controller), so that all come from one kind of 
 {{- $adapters := list -}}
 {{- $rank := 0 -}}
 {{- $given := .llm.adapters -}}
+{{- if and $given .llm.cache.nodeGroups -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.adapters: KServe's cache on nodes holds the model only, so that every pod would download them, and none from a claim with a model that is not cached yet; set global.llm.cache.nodeGroups: [], which keeps them on a claim") -}}
+  {{- $given = dict -}}
+{{- end -}}
 {{- $namespace := .root.Release.Namespace -}}
 {{- range $name := keys $given | sortAlpha -}}
   {{- $adapter := get $given $name -}}

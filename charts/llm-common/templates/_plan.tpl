@@ -18,7 +18,8 @@ Out, in `out`:
              where KServe alone would not do        weightClaims  names of all claims of weights
   cache      {claim, create, size, accessMode, storageClassName, path, downloads (list of {kind, uri, path}), folders (for what engines
              write), deadlineSeconds, gateSeconds, memory, always (read all files at every start), env (of the
-             download)}: claim is empty where no cache is used
+             download), local}: claim is empty where no cache is used, or KServe's own on nodes: local {name, uri, size, nodeGroups,
+             nodeGroup (the one of the service)}, else empty
   storageInitializer  {render, env, memory}: what KServe's downloading container gets
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
   router     {enabled}                  presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under
