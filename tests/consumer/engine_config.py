@@ -2,7 +2,8 @@
 
     python3 engine_config.py < CASES > ANSWERS
 
-Cases: a JSON list of {platform: cpu, cuda or rocm, device: {memory, count}, config: the model's config.json, env, words}.
+Cases: a JSON list of {platform: cpu, cuda or rocm, device: {memory, count}, config: the model's config.json, uri: of an
+object store in place of files, or empty, env, words}.
 Answers, on the last line: a JSON list of {stage: what refused (parser, config) or "", error: text, and, where nothing did, sizes
 as vLLM settled them}. Each platform is a process of its own, forked after the imports that all have in common; the first, on the
 CPU platform, looks at the model classes, which cannot be imported on the others, and vLLM's own cache of what it saw serves them.
@@ -11,6 +12,7 @@ vLLM's CPU build runs on a machine without GPUs. What stands in for a GPU machin
   cuda  NonNvmlCudaPlatform, with capability 9.0, memory and count of the case's devices; the compiled modules
         _C_stable_libtorch, _vllm_fa2_C and _vllm_fa3_C, empty (asked for their presence, never called here); _custom_ops'
         cutlass_…support… questions, answered by yes; Triton's Config, which modules read when they are imported
+  all   the module runai_model_streamer: what an object store has is the case's config.json
   rocm  the module amdsmi: gfx942, memory and count of the case's devices
 No weights, no tokenizer, no hub: a configuration is made and no engine.
 """
@@ -31,6 +33,7 @@ from typing import Any
 Case = dict[str, Any]
 Answer = dict[str, Any]
 DEVICE = {"memory": 0, "count": 1}  # of the present case
+STORE: dict[str, Any] = {"config": {}}  # likewise
 
 
 def cuda() -> None:
@@ -81,6 +84,14 @@ def rocm() -> None:
     platforms._current_platform = Faked()
 
 
+def streamer() -> None:
+    """Run:ai Model Streamer, which is not in the CPU image: of an object store it brings the case's config.json."""
+    library = types.ModuleType("runai_model_streamer")
+    library.list_safetensors = lambda path="": []
+    library.pull_files = lambda _uri, folder, *_: Path(folder, "config.json").write_text(json.dumps(STORE["config"]))
+    sys.modules["runai_model_streamer"] = library
+
+
 def look_at(architectures: set[str]) -> None:
     """Have vLLM look at model classes and remember what it saw; in this process, as there is no CUDA to keep uninitialized."""
     from vllm.model_executor.models import registry
@@ -94,6 +105,7 @@ def look_at(architectures: set[str]) -> None:
 def answers(platform: str, cases: list[Case], architectures: set[str]) -> list[Answer]:
     """All cases of one platform, in a process whose vLLM has not been imported yet."""
     DEVICE.update(cases[0]["device"] if cases else {})
+    streamer()
     {"cpu": lambda: look_at(architectures), "cuda": cuda, "rocm": rocm}[platform]()
     from vllm.entrypoints.cli.serve import ServeSubcommand
     from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -108,13 +120,14 @@ def answer(command: Any, parser: Any, case: Case) -> Answer:
     from vllm.usage.usage_lib import UsageContext
 
     DEVICE.update(case["device"])
+    STORE["config"] = case["config"]
     before = dict(os.environ)
     os.environ.update(case["env"])
     stage = "parser"
     try:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "config.json").write_text(json.dumps(case["config"]))
-            arguments = parser.parse_args([folder, *case["words"]])
+            arguments = parser.parse_args([case.get("uri") or folder, *case["words"]])
             arguments.model = arguments.model_tag
             command.validate(arguments)
             stage = "config"
@@ -134,6 +147,8 @@ def answer(command: Any, parser: Any, case: Case) -> Answer:
         "tensor": parallel.tensor_parallel_size,
         "data": parallel.data_parallel_size,
         "nodes": parallel.nnodes,
+        "format": str(made.load_config.load_format),
+        "weights": str(getattr(made.model_config, "model_weights", "")),
         "executor": str(parallel.distributed_executor_backend),
     }
 

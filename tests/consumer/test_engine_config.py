@@ -48,6 +48,10 @@ REFUSED = {
     ),
     "devices": (["--tensor-parallel-size", "16"], r"World size \(16\) is larger than the number of available GPUs \(8\)"),
 }
+# Likewise, beside what is streamed.
+NOT_STREAMED = {
+    "a format of files": (["--load-format", "safetensors"], r"To load a model from object storage .* 'load_format' must be"),
+}
 
 
 def engines(scenario: Scenario, folder: Path) -> Iterator[dict[str, Any]]:
@@ -59,20 +63,21 @@ def engines(scenario: Scenario, folder: Path) -> Iterator[dict[str, Any]]:
     for prefix, side in (("", spec), ("prefill-", spec.get("prefill", {}))):
         for kind in sorted({"template", "worker"} & set(side)):
             container = engine_container(side[kind])
-            words, env = _words(container, side.get("parallelism", {}), folder / f"{prefix}{kind}")
+            model, words, env = _words(container, side.get("parallelism", {}), folder / f"{prefix}{kind}")
             devices = int(container["resources"].get("limits", {}).get(resource, 1))  # a pod sees no others
             yield {
                 "id": f"{scenario}::{prefix}{kind}",
                 "platform": PLATFORMS[resource],
                 "device": {"memory": int(accelerator.get("memoryBytes", 0)), "count": devices},
                 "config": hub_config(EVIDENCE[values["model"]]),
+                "uri": "" if model == "/mnt/models" else model,
                 "env": env,
                 "words": words,
             }
 
 
-def _words(container: Mapping[str, Any], parallelism: Mapping[str, int], folder: Path) -> tuple[list[str], dict[str, str]]:
-    """The words behind `vllm serve MODEL`, and vLLM's own variables."""
+def _words(container: Mapping[str, Any], parallelism: Mapping[str, int], folder: Path) -> tuple[str, list[str], dict[str, str]]:
+    """The model of `vllm serve MODEL`, the words behind it, and vLLM's own variables."""
     # The preset's command: its own words are constants but for the devices, which KServe renders from the service.
     tensor = f"--tensor-parallel-size {parallelism['tensor']}" if "tensor" in parallelism else ""
     preset = ["bash", "-c", f'eval "exec vllm serve /mnt/models --port 8000 {tensor} $@"', "--"]
@@ -82,9 +87,10 @@ def _words(container: Mapping[str, Any], parallelism: Mapping[str, int], folder:
     index = "1" if folder.name.endswith("worker") else "0"
     group = [{"name": name, "value": value} for name, value in {**GROUP, "LWS_WORKER_INDEX": index}.items()]
     words, environment = run_stub({"command": command, "args": args, "env": [*group, *env]}, folder)
-    assert words[:2] == ["serve", "/mnt/models"]
+    assert words[0] == "serve"
+    assert words[1] == "/mnt/models" or "://" in words[1]
     own = {entry["name"] for entry in env if entry["name"].startswith("VLLM_") and "valueFrom" not in entry}
-    return words[2:], {name: environment[name] for name in own}
+    return words[1], words[2:], {name: environment[name] for name in own}
 
 
 def of_the_catalogue(scenario: Scenario) -> bool:
@@ -100,6 +106,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     cases = [case for s in MODELS if of_the_catalogue(s) for case in engines(s, folder / s.name)]
     base = next(found for found in cases if found["id"] == "deploy-70b::template")
     cases += [{**base, "id": name, "words": [*base["words"], *words]} for name, (words, _) in REFUSED.items()]
+    streamed = next(found for found in cases if found["id"] == "streamed::template")
+    for name, (words, _) in NOT_STREAMED.items():
+        cases.append({**streamed, "id": name, "words": [*streamed["words"], *words]})
     for name, row in EVIDENCE.items():
         cases.append({**base, "id": name, "words": [], "config": hub_config(row)})
     with flags.engine_root() as root:
@@ -131,6 +140,13 @@ def test_vllm_settles_on_the_devices_of_the_pods(answers: dict[str, dict[str, An
     assert answers["deploy-70b::template"]["tensor"] == 8
 
 
+def test_vllm_streams_what_is_rendered_so(answers: dict[str, dict[str, Any]]) -> None:
+    """Its own configuration takes the uri for an object store's; the streamer itself is a stand-in."""
+    answer = answers["streamed::template"]
+    assert (answer["format"], answer["weights"]) == ("runai_streamer", "s3://models/qwen2.5-7b-instruct")
+    assert answers["gpu-created-claim::template"]["format"] == "auto"
+
+
 @pytest.mark.parametrize("name", EVIDENCE)
 def test_vllm_reads_a_row_of_the_catalogue(answers: dict[str, dict[str, Any]], name: str) -> None:
     """Its facts are a model that vLLM knows, with the context that the row says."""
@@ -140,9 +156,9 @@ def test_vllm_reads_a_row_of_the_catalogue(answers: dict[str, dict[str, Any]], n
     assert answer["maxModelLen"] == row.get("positions", row["contextLength"])  # a tokenizer, absent here, lowers the first
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", [*REFUSED, *NOT_STREAMED])
 def test_a_combination_that_only_the_configuration_refuses(answers: dict[str, dict[str, Any]], name: str) -> None:
     """The group can fail: the parser takes these words, and vLLM's configuration does not."""
     answer = answers[name]
     assert answer["stage"] == "config", answer
-    assert re.search(REFUSED[name][1], answer["error"]), answer
+    assert re.search({**REFUSED, **NOT_STREAMED}[name][1], answer["error"]), answer

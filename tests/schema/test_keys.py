@@ -14,6 +14,7 @@ from tests.schema.bases import show
 from tests.schema.leaves import LEAVES, Leaf, document
 
 NO_CACHE = {"global": {"llm": {"cache": {"enabled": False}}}}
+BUCKET = overlay(NO_CACHE, {"global": {"llm": {"models": {"qwen2-5-7b-instruct": {"uri": "s3://a/b"}}}}})
 SMOKE = {
     "global": {
         "llm": {"model": "smoke", "models": {"smoke": {"uri": "hf://other/other", "parameters": 7}}, "cache": {"enabled": False}}
@@ -96,6 +97,7 @@ COMPANIONS: dict[str, Any] = {
     },
     **{f"global.llm.overrides.resources.{key}": CPU for key in ("requests", "limits")},
     "global.llm.overrides.downloadMemory": NO_CACHE,
+    "global.llm.streaming.enabled": BUCKET,
     "caBundle.key": {"caBundle": {"configMap": "own"}},
     "global.llm.features.reasoning": REASONING,
     "global.llm.models.*.toolCallParser": PARSED,

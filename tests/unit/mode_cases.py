@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.harness.components import overlay
-from tests.unit.models import Case, chart, defined, llm
+from tests.unit.models import QWEN, Case, chart, defined, llm
 from tests.unit.test_fit import BIG
 
 MOE = {"model": "qwen3-30b-a3b", "accelerator": "nvidia-h100-80gb", "parallel": {"tensor": 2}}
@@ -536,4 +536,99 @@ NODE_LOCAL = (
     ),
 )
 
-MODE_CASES = (*LAYOUT, *PREFILLED, *OFFLOADED, *ADAPTERS, *ARGUMENTS, *CLAIMS, *SPECULATIVE, *ROLLOUT, *NODE_LOCAL, *CHART)
+BUCKET = {QWEN: {"uri": "s3://bucket/qwen"}}
+
+
+def streamed(**keys: Any) -> dict[str, Any]:
+    """A model that vLLM reads from an object store."""
+    return llm(**overlay({"models": BUCKET, "cache": {"enabled": False}, "streaming": {"enabled": True}}, keys))
+
+
+def bare(**keys: Any) -> dict[str, Any]:
+    """The same, downloaded by KServe."""
+    return streamed(**{**keys, "streaming": {"enabled": False}})
+
+
+STREAMED = (
+    Case(
+        "streaming with a cache",
+        "global.llm.streaming.enabled: the cache would download what is streamed; set global.llm.cache.enabled: false",
+        streamed(cache={"enabled": True}),
+        streamed(),
+    ),
+    *(
+        Case(
+            f"streaming from {uri}",
+            f"global.llm.streaming.enabled: vLLM streams from s3://, gs:// and az://, not {uri}; set another uri in "
+            f"global.llm.models.{QWEN}, or streaming.enabled: false",
+            streamed(models={QWEN: {"uri": uri}}),
+            streamed(models={QWEN: {"uri": other}}),
+        )
+        for uri, other in (
+            ("hf://Qwen/Qwen2.5-7B-Instruct", "s3://a/b"),
+            ("pvc://claim/a", "gs://a/b"),
+            ("https://a/b", "az://a/b"),
+        )
+    ),
+    Case(
+        "streaming and an adapter",
+        "global.llm.adapters: KServe takes none without its storage initializer, which streaming switches off; set "
+        "global.llm.streaming.enabled: false, or remove them",
+        streamed(adapters={"sql": {"uri": "s3://bucket/sql"}}),
+        bare(adapters={"sql": {"uri": "s3://bucket/sql"}}),
+    ),
+    Case(
+        "streaming and a draft model",
+        f"global.llm.speculative.model: {DRAFT} would have to be downloaded, and KServe downloads the model only; set "
+        "global.llm.cache.enabled: true, or a uri on a claim (pvc://claim/path)",
+        streamed(speculative={"model": DRAFT, "tokens": 3}),
+        streamed(speculative={"model": DRAFT, "tokens": 3}, models={DRAFT: {"uri": "pvc://drafts/a"}}),
+    ),
+    Case(
+        "streaming and the endpoint picker",
+        "global.llm.router.enabled: the endpoint picker's tokenizer reads the model's files, which only KServe's storage "
+        "initializer brings and streaming switches off; set global.llm.streaming.enabled: false, or router.enabled: false",
+        streamed(router={"enabled": True}),
+        bare(router={"enabled": True}),
+    ),
+    Case(
+        "streaming without its format",
+        "global.llm.engine.omitArgs: load-format is how weights are streamed; remove it",
+        streamed(engine={"omitArgs": ["load-format"]}),
+        streamed(engine={"omitArgs": ["gpu-memory-utilization"]}),
+    ),
+    *(
+        Case(
+            f"streaming and {path}",
+            f"global.llm.{path}.load-format: fastsafetensors reads files, and streaming has none; set runai_streamer or "
+            "runai_streamer_sharded, or remove it",
+            streamed(**keys("fastsafetensors")),
+            streamed(**keys("runai_streamer_sharded")),
+        )
+        for path, keys in (
+            ("engine.args", lambda value: {"engine": {"args": {"load-format": value}}}),
+            ("prefill.args", lambda value: {"prefill": {"enabled": True, "args": {"load-format": value}}}),
+        )
+    ),
+    Case(
+        "streaming and the script of the preset",
+        "global.llm.engine.env.KSERVE_INFER_ROCE: is read by the script of KServe's preset, which an engine that streams does "
+        "not run; set NCCL_IB_HCA, NCCL_IB_GID_INDEX, UCX_NET_DEVICES and NVSHMEM_HCA_LIST to the devices of the nodes",
+        streamed(engine={"env": {"KSERVE_INFER_ROCE": "true"}}),
+        bare(engine={"env": {"KSERVE_INFER_ROCE": "true"}}),
+    ),
+)
+
+MODE_CASES = (
+    *LAYOUT,
+    *PREFILLED,
+    *OFFLOADED,
+    *ADAPTERS,
+    *ARGUMENTS,
+    *CLAIMS,
+    *SPECULATIVE,
+    *ROLLOUT,
+    *NODE_LOCAL,
+    *STREAMED,
+    *CHART,
+)

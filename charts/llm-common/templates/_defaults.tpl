@@ -71,6 +71,8 @@ cache:
   verification: changed
   compilation: false
   env: {}
+streaming:
+  enabled: false
 overrides:
   resources: {}
   startupSeconds: 0

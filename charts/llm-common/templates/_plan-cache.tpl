@@ -88,6 +88,40 @@ In: root, plan, llm, cache (filled in place). */}}
 {{- end -}}
 {{- end }}
 
+{{/* Weights that no disk keeps: vLLM reads them from an object store, with Run:ai Model Streamer. KServe's storage initializer is switched off, and
+with it go its init container and the mount of the model, of the engines and of the endpoint picker. */}}
+{{- define "llm-common.plan.streaming" -}}
+{{- $plan := .plan -}}
+{{- $model := $plan.model -}}
+{{- $_ := set $plan "streaming" .llm.streaming.enabled -}}
+{{- if .llm.streaming.enabled -}}
+  {{- if .llm.cache.enabled -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.streaming.enabled: the cache would download what is streamed; set global.llm.cache.enabled: false") -}}
+  {{- end -}}
+  {{- /* vLLM 0.32, transformers_utils/runai_utils.py; it takes upper case as well, KServe's own code does not */ -}}
+  {{- if and $model.source (not (regexMatch "^(s3|gs|az)://" $model.source)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.streaming.enabled: vLLM streams from s3://, gs:// and az://, not %s; set another uri in global.llm.models.%s, or streaming.enabled: false" $model.source $model.key)) -}}
+  {{- end -}}
+  {{- if .llm.adapters -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.adapters: KServe takes none without its storage initializer, which streaming switches off; set global.llm.streaming.enabled: false, or remove them") -}}
+  {{- end -}}
+  {{- if .llm.router.enabled -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.router.enabled: the endpoint picker's tokenizer reads the model's files, which only KServe's storage initializer brings and streaming switches off; set global.llm.streaming.enabled: false, or router.enabled: false") -}}
+  {{- end -}}
+  {{- if has "load-format" .llm.engine.omitArgs -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.omitArgs: load-format is how weights are streamed; remove it") -}}
+  {{- end -}}
+  {{- range $path, $args := dict "global.llm.engine.args" .llm.engine.args "global.llm.prefill.args" .llm.prefill.args -}}
+    {{- $format := get $args "load-format" | default "auto" -}}
+    {{- /* config/vllm.py: auto becomes runai_streamer */ -}}
+    {{- if not (has $format (list "auto" "runai_streamer" "runai_streamer_sharded" "modelexpress")) -}}
+      {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.load-format: %v reads files, and streaming has none; set runai_streamer or runai_streamer_sharded, or remove it" $path $format)) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "streaming" "value" (printf "vLLM reads %s itself; the engine image must have Run:ai Model Streamer" $model.source) "from" "global.llm.streaming.enabled") -}}
+{{- end -}}
+{{- end }}
+
 {{/* Whether the download knows a uri. Out: text, or nothing. */}}
 {{- define "llm-common.downloadable" -}}
 {{- if regexMatch "^(hf|s3|gs|https?)://" . }}yes{{ end -}}
@@ -172,7 +206,7 @@ a rollback finds what it had. In: folder (models or adapters), name, uri. Out: t
 {{/* What KServe downloads with, where no claim keeps the weights. */}}
 {{- define "llm-common.plan.storageInitializer" -}}
 {{- $plan := .plan -}}
-{{- $downloads := and $plan.model.uri (not (hasPrefix "pvc://" $plan.model.uri)) (not (hasPrefix "oci://" $plan.model.uri)) -}}
+{{- $downloads := and $plan.model.uri (not $plan.streaming) (not (hasPrefix "pvc://" $plan.model.uri)) (not (hasPrefix "oci://" $plan.model.uri)) -}}
 {{- $override := $plan.capabilities.storageInitializerOverride | default false -}}
 {{- if and $downloads $plan.capabilities (not $override) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "KServe %s overwrites what a service says about its storage initializer, which downloads %s: restricted Pod Security refuses the pod, and a token must come by the service account's secrets; set global.llm.cache, or run KServe 0.20" $plan.kserveVersion $plan.model.uri)) -}}

@@ -135,7 +135,7 @@ shutdown-timeout: follows from the pod's grace period; set global.llm.drainSecon
 {{- include "llm-common.plan.checkTransfer" (dict "context" $context "args" $args) -}}
 {{- $_ := set $side "argumentWords" $words.words -}}
 {{- $_ := set $side "command" list -}}
-{{- if gt $side.nodes 1 -}}
+{{- if or (gt $side.nodes 1) $plan.streaming -}}
   {{- include "llm-common.plan.execForm" . -}}
 {{- else -}}
   {{- $quoted := list -}}
@@ -157,7 +157,7 @@ The number of devices is KServe's field where its preset renders it, else an arg
 {{- $features := .context.llm.features -}}
 {{- if .context.accelerator.resource -}}{{- $_ := set $args "gpu-memory-utilization" 0.9 -}}{{- end -}}
 {{- if eq $side.nodes 1 -}}
-  {{- if and (gt $side.tensor 1) (not .context.plan.capabilities.tensorRendered) -}}{{- $_ := set $args "tensor-parallel-size" $side.tensor -}}{{- end -}}
+  {{- if and (gt $side.tensor 1) (or $plan.streaming (not $plan.capabilities.tensorRendered)) -}}{{- $_ := set $args "tensor-parallel-size" $side.tensor -}}{{- end -}}
   {{- if gt $side.data 1 -}}{{- $_ := set $args "data-parallel-size" $side.data -}}{{- end -}}
   {{- if $side.expert -}}{{- $_ := set $args "enable-expert-parallel" true -}}{{- end -}}
 {{- end -}}
@@ -174,25 +174,32 @@ The number of devices is KServe's field where its preset renders it, else an arg
   {{- end -}}
 {{- end -}}
 {{- with $plan.speculative.config -}}{{- $_ := set $args "speculative-config" . -}}{{- end -}}
+{{- if $plan.streaming -}}{{- $_ := set $args "load-format" "runai_streamer" -}}{{- end -}}
 {{- include "llm-common.transferConfig" . -}}
 {{- end }}
 
-{{/* Our own command for an engine on several nodes, without a shell: every word arrives as it is. What KServe's preset would have
-added stands here: both served names, port, access log, drain, TLS by KServe's own switch, layout. LeaderWorkerSet gives each pod its
-index and the leader's address, which the kubelet puts in; from them vLLM works out the ranks of a node. */}}
+{{/* Our own command for an engine on several nodes, and for one that reads its weights from an object store, where the preset says /mnt/models:
+without a shell, so that every word arrives as it is. What KServe's preset would have added stands here: both served names, port, access log,
+drain, TLS by KServe's own switch, layout. LeaderWorkerSet gives each pod of a group its index and the leader's address, which the kubelet
+puts in; from them vLLM works out the ranks of a node. */}}
 {{- define "llm-common.plan.execForm" -}}
 {{- $plan := .plan -}}
 {{- $side := .side -}}
 {{- $served := $plan.model.servedName -}}
-{{- $words := list "--served-model-name" $served (printf "publishers/%s/models/%s" .root.Release.Namespace $served) "--port" (toString $side.port) "--disable-access-log-for-endpoints" "/health,/metrics,/ping" "--shutdown-timeout" (toString (int64 .llm.drainSeconds)) "--tensor-parallel-size" (toString $side.tensor) "--data-parallel-size" (toString $side.data) "--nnodes" (toString $side.nodes) -}}
-{{- if $side.expert -}}{{- $words = append $words "--enable-expert-parallel" -}}{{- end -}}
+{{- $words := list "--served-model-name" $served (printf "publishers/%s/models/%s" .root.Release.Namespace $served) "--port" (toString $side.port) "--disable-access-log-for-endpoints" "/health,/metrics,/ping" "--shutdown-timeout" (toString (int64 .llm.drainSeconds)) -}}
+{{- $ranks := list -}}
+{{- if gt $side.nodes 1 -}}
+  {{- $words = concat $words (list "--tensor-parallel-size" (toString $side.tensor) "--data-parallel-size" (toString $side.data) "--nnodes" (toString $side.nodes)) -}}
+  {{- if $side.expert -}}{{- $words = append $words "--enable-expert-parallel" -}}{{- end -}}
+  {{- $ranks = list "--node-rank" "$(LWS_WORKER_INDEX)" "--master-addr" "$(LWS_LEADER_ADDRESS)" -}}
+{{- end -}}
 {{- $quoted := list -}}
 {{- range concat $words $side.argumentWords -}}{{- $quoted = append $quoted (include "llm-common.execWord" .) -}}{{- end -}}
 {{- $refresh := include "llm-common.tlsChoice" (dict "on" "--enable-ssl-refresh" "off" "--no-enable-ssl-refresh") -}}
 {{- $certificate := include "llm-common.tlsChoice" (dict "on" "/var/run/kserve/tls/tls.crt" "off" "") -}}
 {{- $key := include "llm-common.tlsChoice" (dict "on" "/var/run/kserve/tls/tls.key" "off" "") -}}
-{{- $ours := list "--node-rank" "$(LWS_WORKER_INDEX)" "--master-addr" "$(LWS_LEADER_ADDRESS)" $refresh (printf "--ssl-certfile=%s" $certificate) (printf "--ssl-keyfile=%s" $key) -}}
-{{- $_ := set $side "command" (list "vllm" "serve" "/mnt/models") -}}
+{{- $ours := concat $ranks (list $refresh (printf "--ssl-certfile=%s" $certificate) (printf "--ssl-keyfile=%s" $key)) -}}
+{{- $_ := set $side "command" (list "vllm" "serve" (ternary $plan.model.source "/mnt/models" $plan.streaming)) -}}
 {{- $_ := set $side "containerArgs" (concat $ours $quoted) -}}
 {{- $_ := set $side "workerArgs" (concat $ours $quoted (list "--headless")) -}}
 {{- end }}
@@ -230,8 +237,9 @@ index and the leader's address, which the kubelet puts in; from them vLLM works 
   {{- end -}}
 {{- end -}}
 {{- range $name, $value := .llm.engine.env -}}{{- $_ := set $env $name $value -}}{{- end -}}
-{{- if and (gt $side.nodes 1) (hasKey $env "KSERVE_INFER_ROCE") -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.KSERVE_INFER_ROCE: is read by the script of KServe's preset, which an engine on several nodes does not run; set NCCL_IB_HCA, NCCL_IB_GID_INDEX, UCX_NET_DEVICES and NVSHMEM_HCA_LIST to the devices of the nodes") -}}
+{{- if and $side.command (hasKey $env "KSERVE_INFER_ROCE") -}}
+  {{- $who := ternary "an engine on several nodes" "an engine that streams" (gt $side.nodes 1) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.engine.env.KSERVE_INFER_ROCE: is read by the script of KServe's preset, which %s does not run; set NCCL_IB_HCA, NCCL_IB_GID_INDEX, UCX_NET_DEVICES and NVSHMEM_HCA_LIST to the devices of the nodes" $who)) -}}
 {{- end -}}
 {{- if hasKey $env "VLLM_ADDITIONAL_ARGS" -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.engine.env.VLLM_ADDITIONAL_ARGS: goes through a shell and past every check; set global.llm.engine.args") -}}

@@ -21,6 +21,7 @@ Out, in `out`:
              download), local}: claim is empty where no cache is used, or KServe's own on nodes: local {name, uri, size, nodeGroups,
              nodeGroup (the one of the service)}, else empty
   storageInitializer  {render, env, memory}: what KServe's downloading container gets
+  streaming  whether engines read the weights from the object store themselves
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
   router     {enabled}                  presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under
              the mirror, where there is one
@@ -78,6 +79,7 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 {{- include "llm-common.plan.router" $context -}}
 {{- include "llm-common.plan.rollout" $context -}}
 {{- include "llm-common.plan.cache" $context -}}
+{{- include "llm-common.plan.streaming" $context -}}
 {{- include "llm-common.plan.draft" $context -}}
 {{- include "llm-common.plan.adapters" $context -}}
 {{- include "llm-common.plan.mounts" $context -}}
