@@ -87,7 +87,7 @@ def test_metadata_values_restart_nothing(scenario: Scenario, model: bool) -> Non
     before, after = release(scenario), release(scenario, values=METADATA_ONLY)
     assert what_restarts_pods(before) == what_restarts_pods(after)
     changed = {name for name, obj in by_name(after).items() if obj != by_name(before)[name]}
-    kinds = {"LLMInferenceService", "ServiceAccount", "PersistentVolumeClaim"}
+    kinds = {"LLMInferenceService", "ServiceAccount", "PersistentVolumeClaim", "LocalModelNamespaceCache"}
     annotated = {name for name, obj in by_name(before).items() if obj["kind"] in kinds}
     assert changed == (annotated if model else set())
 
