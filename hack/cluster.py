@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hack import gobuild, paths, versions
 from hack.console import StepFailed, Timeline, say
-from hack.kube import Cluster
+from hack.kube import Cluster, until
 from hack.lab import builds, daemon, images
 from hack.shell import out, run
 
@@ -152,6 +152,14 @@ def memory_peak_gib() -> float | None:
         if told.isdigit():
             return int(told) / 2**30
     return None
+
+
+def restart() -> None:
+    """Restart the node with all that runs on it, and wait until it is ready again: what a node's reboot does to its pods."""
+    run("docker", "restart", f"{NAME}-control-plane")
+    answers = ("get", "nodes", "--request-timeout=5s")
+    until(lambda: "Ready" in cluster().kubectl(*answers, check=False), 180, "the API server does not answer")
+    cluster().kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=180s")
 
 
 def delete() -> None:

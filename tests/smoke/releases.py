@@ -14,8 +14,9 @@ from tests.smoke.engine import Engine
 
 # Two engines that start at once, each on almost a core, leave something for the cluster on a machine with two.
 ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "900m", "memory": "2Gi"}}
-
-
+# What restricted Pod Security wants of a container, and of a pod.
+RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+NOT_ROOT = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
 # values/demo.yaml: kv-cache-memory-bytes
 CACHE_BYTES = 64 * 1024**2
 
@@ -34,7 +35,7 @@ def installed(cluster: Cluster, name: str, values: dict[str, Any]) -> Iterator[N
 def serving(cluster: Cluster, name: str, values: dict[str, Any]) -> Iterator[Engine]:
     """The same with one engine, once it serves."""
     with installed(cluster, name, values):
-        ready(cluster, f"app.kubernetes.io/name={name},kserve.io/component=workload", 1)
+        ready(cluster, workload(name), 1)
         with Engine.connect(cluster, demo.NAMESPACE, name) as engine:
             yield engine
 
@@ -44,6 +45,18 @@ def install(cluster: Cluster, name: str, values: dict[str, Any]) -> None:
     with values_file(values) as file:
         arguments = (name, CHARTS / "llm-stack", "-n", demo.NAMESPACE, "-f", VALUES / "demo.yaml", "-f", file)
         cluster.helm("upgrade", "--install", *arguments)
+
+
+def assert_answers(cluster: Cluster, name: str, timeout: float = 300) -> None:
+    """One engine of the release becomes ready and says what the demo's model was trained on."""
+    ready(cluster, workload(name), 1, timeout)
+    with Engine.connect(cluster, demo.NAMESPACE, name) as engine:
+        assert engine.complete("The quick brown")["choices"][0]["text"] == " fox jumps over the lazy dog."
+
+
+def workload(name: str) -> str:
+    """Labels of a release's engine pods."""
+    return f"app.kubernetes.io/name={name},kserve.io/component=workload"
 
 
 def pods(cluster: Cluster, labels: str) -> list[Object]:
