@@ -19,7 +19,9 @@ logs: ## Last lines of the controller and of the engine
 destroy: ## Remove all that make demo made, but for the cache
 	@hack/run destroy
 
-.PHONY: crds preflight deploy diff plan bundle cache-prune
+.PHONY: platform crds preflight deploy diff plan bundle cache-prune
+platform: ## What a real cluster needs first, upstream's charts and our controller (KEDA=false, …: the cluster has it already)
+	@hack/run platform CERT_MANAGER=$(CERT_MANAGER) GATEWAY=$(GATEWAY) LWS=$(LWS) KEDA=$(KEDA) PROMETHEUS=$(PROMETHEUS)
 crds: ## KServe's resource definitions (CA=file: PEM of the webhook's CA; without it cert-manager injects it)
 	@hack/run crds $(CA)
 preflight: ## What only the cluster knows, before an install (FILE=values/….yaml NAME= NAMESPACE=)
@@ -62,6 +64,11 @@ smoke-full: ## The long matrix: Helm 3 and 4, both kinds of apply, every fault
 scale: ## N releases at once in a control plane with fake nodes: seconds and memory of each service (N=30)
 	@hack/run scale $(N)
 
+CERT_MANAGER ?= true
+GATEWAY ?= true
+LWS ?= true
+KEDA ?= true
+PROMETHEUS ?= true
 CA ?=
 CLAIM ?=
 YES ?=

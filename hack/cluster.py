@@ -20,8 +20,9 @@ NAME = os.environ.get("LLM_STACK_CLUSTER", "llm-stack")
 PROGRAMS = ("helm", "kind", "kubectl")
 WORKLOADS = ("controller", "engine-cpu")
 LOADED = "/kind/llm-stack-images"  # on the node: one empty file for each archive that was loaded
-# Images of multi-node and disaggregated serving and of the model cache: for make smoke.
-MODES = ("lws", "routing-sidecar", "storage-initializer")
+# Images of multi-node and disaggregated serving, of the model cache, of scaling and monitoring: for make smoke.
+KEDA = ("keda", "keda-metrics-apiserver", "keda-admission-webhooks")
+MODES = ("lws", "routing-sidecar", "storage-initializer", *KEDA, "prometheus")
 MEMORY_GIB = 8
 DISK_COLD_GIB, DISK_WARM_GIB = 25, 8
 REGISTRY = "https://registry-1.docker.io/v2/"

@@ -76,7 +76,9 @@ def is_built(name: str) -> bool:
 
 def _content(pin: versions.GoModule) -> str:
     overlay = paths.ROOT / pin.overlay if pin.overlay else ""
-    return cached.key(pin.module, pin.version, pin.sum, pin.build, pin.ldflags, pin.staging, overlay, go_version())
+    # Settings have a `=` and tags none, so both can be one list: what is built without tags keeps its name.
+    flags = pin.ldflags + pin.tags
+    return cached.key(pin.module, pin.version, pin.sum, pin.build, flags, pin.staging, overlay, go_version())
 
 
 def _build(pin: versions.GoModule, target: Path) -> None:
@@ -94,5 +96,6 @@ def _build(pin: versions.GoModule, target: Path) -> None:
     target.mkdir()
     flags = " ".join(["-s", "-w", *(f"-X {setting}" for setting in pin.ldflags)])
     for program_name, package in pin.build.items():
-        run("go", "build", "-trimpath", "-ldflags", flags, "-o", target / program_name, package, cwd=source, env=ENVIRONMENT)
+        options: list[str | Path] = ["-trimpath", "-ldflags", flags, "-tags", ",".join(pin.tags), "-o", target / program_name]
+        run("go", "build", *options, package, cwd=source, env=ENVIRONMENT)
     cached.remove(source)

@@ -25,7 +25,6 @@ OPTIONAL_CRDS = (
     "gatewayapi_gateway.yaml",
     "gatewayapi_gatewayclasses.yaml",
     "gatewayapi_httproute.yaml",
-    "keda.yaml",
     "leaderworkerset.x-k8s.io_leaderworkersets.yaml",
 )
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -74,6 +73,15 @@ def local_model_crds() -> list[Object]:
     for crd in found:
         crd.pop("status", None)
     assert [crd["metadata"]["name"] for crd in found] == list(LOCAL_MODEL_CRDS)
+    return found
+
+
+def inference_crds() -> list[Object]:
+    """Resource definitions of inference pools and of what else the endpoint picker reads: no chart has them."""
+    file = gobuild.module_dir("kserve") / "config" / "llmisvc" / "gateway-inference-extension.yaml"
+    found = [obj for obj in yaml.load_all(file.read_text(), Loader=_Loader) if obj]
+    for crd in found:
+        crd.pop("status", None)
     return found
 
 

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from hack import gobuild
 from hack.shell import Arg, CommandFailed, out, run
 
 Object = dict[str, Any]
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ class Cluster:
             process.wait()
 
 
+def kustomize(folder: Path) -> list[Object]:
+    """What `kubectl apply -k folder` would send."""
+    return list(yaml.load_all(out(gobuild.program("kubectl"), "kustomize", folder), Loader=_Loader))
+
+
 def until(happened: Any, timeout: float, otherwise: str, every: float = 0.5) -> None:
     """Wait until `happened()` is true; TimeoutError(`otherwise`) when it does not become so."""
     end = time.monotonic() + timeout
@@ -95,4 +103,4 @@ def until(happened: Any, timeout: float, otherwise: str, every: float = 0.5) -> 
         time.sleep(every)
 
 
-__all__ = ["Cluster", "Object", "out", "until"]
+__all__ = ["Cluster", "Object", "kustomize", "out", "until"]

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import yaml
 
 from hack import gobuild, versions
-from hack.shell import out
+from hack.kube import Object, kustomize
 
 NAMESPACE = "lws-system"
 CRD = "leaderworkersets.leaderworkerset.x-k8s.io"
 CONTROLLER = "lws-controller-manager"
 CERTIFICATE_SECRET = "lws-webhook-server-cert"
 WEBHOOK_HOSTS = (f"lws-webhook-service.{NAMESPACE}.svc",)
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-Object = dict[str, Any]
 
 
 def objects(ca: str) -> list[Object]:
@@ -26,8 +22,7 @@ def objects(ca: str) -> list[Object]:
     Besides: one small replica without leader election. On few cores a lease is lost, and with it the controller, whenever
     engines start.
     """
-    folder = gobuild.module_dir("lws") / "config" / "default"
-    made = yaml.load_all(out(gobuild.program("kubectl"), "kustomize", folder), Loader=_Loader)
+    made = kustomize(gobuild.module_dir("lws") / "config" / "default")
     found = [obj for obj in made if (obj["kind"], obj["metadata"]["name"]) != ("Secret", CERTIFICATE_SECRET)]
     bundle = base64.b64encode(ca.encode()).decode()
     for obj in found:

@@ -6,15 +6,17 @@ import base64
 import datetime
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cryptography import x509
 
-from hack import cached, deps, kserve, lws
+from hack import cached, deps, keda, kserve, lws, prometheus
 from hack.certificates import Authority
+from hack.console import StepFailed
 from hack.kube import Cluster, Object, until
 from hack.paths import CHARTS, VALUES
+from hack.shell import CommandFailed
 
 RELEASE = "kserve-controller"
 CONTENT = "llm-stack.io/content"
@@ -100,21 +102,13 @@ def wait_serving(cluster: Cluster) -> None:
 
 
 def install_lws(cluster: Cluster, note: Note) -> None:
-    """LeaderWorkerSet for multi-node services, serving, and known to KServe's controller.
-
-    That looks for the kind at its start only, so one which is older than the kind is started anew.
-    """
+    """LeaderWorkerSet for multi-node services, serving, and known to KServe's controller."""
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": lws.NAMESPACE}}])
     wanted = lws.objects(certificate(cluster, lws.NAMESPACE, lws.CERTIFICATE_SECRET, lws.WEBHOOK_HOSTS))
-    content = cached.key(wanted)
-    deployment = next(obj for obj in wanted if obj["kind"] == "Deployment")
-    deployment["metadata"].setdefault("annotations", {})[CONTENT] = content
-    there = cluster.get("deployment", lws.CONTROLLER, "-n", lws.NAMESPACE) or {"metadata": {}}
-    if there["metadata"].get("annotations", {}).get(CONTENT) != content:
-        note("LeaderWorkerSet's resource definition, webhooks and controller")
-        cluster.apply(wanted)
+    _apply_once(
+        cluster, wanted, lws.NAMESPACE, lws.CONTROLLER, note, "LeaderWorkerSet's resource definition, webhooks, controller"
+    )
     cluster.wait_established([lws.CRD])
-    cluster.kubectl("-n", lws.NAMESPACE, "rollout", "status", f"deployment/{lws.CONTROLLER}", "--timeout=180s")
     pod = {"containers": [{"name": "probe", "image": "probe"}]}
     probe = {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
@@ -123,9 +117,72 @@ def install_lws(cluster: Cluster, note: Note) -> None:
         "spec": {"leaderWorkerTemplate": {"size": 1, "workerTemplate": {"spec": pod}}},
     }
     until(lambda: _admitted(cluster, probe), 60, "LeaderWorkerSet's webhook does not answer")
+    known_to_kserve(cluster, lws.CRD, note)
 
-    since = (cluster.get("crd", lws.CRD) or {})["metadata"]["creationTimestamp"]
-    pods = cluster.items("pods", "-n", kserve.NAMESPACE)
+
+def install_keda(cluster: Cluster, note: Note) -> None:
+    """KEDA for services that scale, serving metrics and admission, and known to KServe's controller."""
+    cluster.apply([namespace(keda.NAMESPACE)])
+    wanted = keda.objects(certificate(cluster, keda.NAMESPACE, keda.CERTIFICATE_SECRET, keda.HOSTS))
+    _apply_once(cluster, wanted, keda.NAMESPACE, keda.OPERATOR, note, "KEDA's resource definitions, webhooks, operator")
+    cluster.wait_established(keda.CRDS)
+    until(lambda: _available(cluster, keda.API), 60, f"{keda.API} is not available")
+    until(lambda: refused_by(cluster, keda.REFUSED, keda.WEBHOOK), 60, "KEDA's webhook does not answer")
+    known_to_kserve(cluster, keda.CRDS[0], note)
+
+
+def install_prometheus(cluster: Cluster, note: Note) -> None:
+    """Prometheus, answering; it scrapes pods with annotations (hack/prometheus.py)."""
+    cluster.apply([namespace(prometheus.NAMESPACE)])
+    _apply_once(cluster, prometheus.objects(), prometheus.NAMESPACE, prometheus.NAME, note, "Prometheus")
+    until(lambda: "Ready" in prometheus.ask(cluster, "-/ready", check=False), 60, "Prometheus does not answer")
+
+
+def load_rules(cluster: Cluster, files: Mapping[str, str]) -> None:
+    """Have Prometheus follow these rule files (name ending in .yaml to text) and no others, at once.
+
+    StepFailed with its log when it does not take them.
+    """
+    rules, group = prometheus.rules(files)
+    cluster.apply([rules])
+    # The kubelet looks at volumes every minute or so, and at once when the pod changes.
+    pods = ("pods", "-n", prometheus.NAMESPACE, "-l", prometheus.SELECTOR)
+    cluster.kubectl("annotate", *pods, "--overwrite", f"{CONTENT}={group}")
+
+    def followed() -> bool:
+        groups = json.loads(prometheus.ask(cluster, "api/v1/rules"))["data"]["groups"]
+        return group in {found["name"] for found in groups}
+
+    try:
+        until(followed, 60, "Prometheus does not follow the rules")
+    except TimeoutError as error:
+        log = cluster.kubectl("-n", prometheus.NAMESPACE, "logs", f"deployment/{prometheus.NAME}", "--tail=5")
+        raise StepFailed(f"{error}\n{log.rstrip()}") from error
+
+
+def _apply_once(cluster: Cluster, wanted: list[Object], namespace_name: str, name: str, note: Note, what: str) -> None:
+    """Apply `wanted` unless the cluster has just that, and wait for its pods.
+
+    The content's key is kept with the Deployment `name`, which goes last: what was interrupted is applied again.
+    """
+    content = cached.key(wanted)
+    there = cluster.get("deployment", name, "-n", namespace_name) or {"metadata": {}}
+    if there["metadata"].get("annotations", {}).get(CONTENT) != content:
+        note(what)
+        last = next(obj for obj in wanted if (obj["kind"], obj["metadata"]["name"]) == ("Deployment", name))
+        cluster.apply(obj for obj in wanted if obj is not last)
+        last["metadata"].setdefault("annotations", {})[CONTENT] = content
+        cluster.apply([last])
+    for obj in wanted:
+        if obj["kind"] == "Deployment":
+            deployment = f"deployment/{obj['metadata']['name']}"
+            cluster.kubectl("-n", namespace_name, "rollout", "status", deployment, "--timeout=180s")
+
+
+def known_to_kserve(cluster: Cluster, crd: str, note: Note) -> None:
+    """KServe's controller looks for kinds of others at its start only: one that is older than the kind is started anew."""
+    since = (cluster.get("crd", crd) or {})["metadata"]["creationTimestamp"]
+    pods = [pod for pod in cluster.items("pods", "-n", kserve.NAMESPACE) if "deletionTimestamp" not in pod["metadata"]]
     if any(pod["status"].get("startTime", since) <= since for pod in pods):
         note("KServe's controller, which is to see the new kind")
         cluster.kubectl("-n", kserve.NAMESPACE, "rollout", "restart", f"deployment/{kserve.CONTROLLER}")
@@ -163,6 +220,21 @@ def release(
 def _admitted(cluster: Cluster, probe: Object) -> bool:
     """Whether the API server, which asks the webhooks, would take an object."""
     return "probe" in cluster.kubectl("create", "--dry-run=server", "-f", "-", "-o", "name", stdin=json.dumps(probe), check=False)
+
+
+def refused_by(cluster: Cluster, probe: Object, webhook: str) -> bool:
+    """Whether `webhook` would refuse an object."""
+    try:
+        cluster.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(probe))
+    except CommandFailed as error:
+        return f'admission webhook "{webhook}" denied' in error.output
+    return False
+
+
+def _available(cluster: Cluster, api: str) -> bool:
+    """Whether the API server reaches the server of another API."""
+    conditions = (cluster.get("apiservice", api) or {}).get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Available" and condition["status"] == "True" for condition in conditions)
 
 
 def uninstall(cluster: Cluster, note: Note) -> None:

@@ -12,7 +12,10 @@ from hack.console import StepFailed, Timeline, say
 from hack.paths import CHARTS, ROOT, VALUES
 from hack.shell import Arg, run
 
-PROGRAMS = ("helm", "helm3", "ct", "kubectl", "etcd", "kube-apiserver", "llmisvc-controller", "kwok", "lws-controller")
+PROGRAMS = (
+    *("helm", "helm3", "ct", "kubectl", "etcd", "kube-apiserver", "llmisvc-controller", "kwok", "lws-controller"),
+    *("keda-admission-webhooks", "prometheus"),
+)
 
 
 def run_stages(names: list[str]) -> None:
@@ -113,18 +116,25 @@ def smoke(*arguments: str) -> Callable[[], None]:
 
     def stage() -> None:
         demo.demo(also=cluster.MODES)
-        with Timeline().step("platform: LeaderWorkerSet") as step:
+        timeline = Timeline()
+        with timeline.step("platform: LeaderWorkerSet") as step:
             platform.install_lws(cluster.cluster(), step.note)
+        with timeline.step("platform: KEDA") as step:
+            platform.install_keda(cluster.cluster(), step.note)
+        with timeline.step("platform: Prometheus") as step:
+            platform.install_prometheus(cluster.cluster(), step.note)
         pytest("tests/smoke", "--kubeconfig", str(cluster.kubeconfig()), "--durations=0", "--durations-min=5", *arguments)()
 
     return stage
 
 
 def smoke_full() -> None:
-    """The long matrix in the cluster, and a hundred random schedules of faults for the download in processes."""
+    """The long matrix in the cluster, a hundred random schedules of faults for the download in processes, and helmfile."""
     smoke("--full")()
     os.environ["LLM_STACK_SCHEDULES"] = "100"
     pytest("tests/consumer/test_download.py", "-k", "whatever_happens")()
+    gobuild.program("helmfile")
+    pytest("tests/consumer/test_helmfile.py")()
 
 
 STAGES: dict[str, Callable[[], None]] = {

@@ -23,6 +23,7 @@ class GoModule:
     ldflags: tuple[str, ...] = ()
     staging: str = ""  # version that stands in for `./staging/…` replaces
     overlay: str = ""  # folder of our sources laid over the module
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def document() -> dict[str, Any]:
 def go_modules() -> dict[str, GoModule]:
     """Pinned Go modules by name."""
     return {
-        name: GoModule(name=name, **{**entry, "ldflags": tuple(entry.get("ldflags", ()))})
+        name: GoModule(name=name, **{**entry, **{key: tuple(entry.get(key, ())) for key in ("ldflags", "tags")}})
         for name, entry in document()["go"].items()
     }
 

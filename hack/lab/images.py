@@ -93,6 +93,10 @@ _SOURCES = {
     "node": Source(node_image.ref, node_image.content, node_image.build, node_image.PROGRAMS),
     "controller": _program("controller", "llmisvc-controller", "manager", 1000),
     "lws": _program("lws", "lws-controller", "manager", 65532),
+    "keda": _program("keda", "keda-operator", "keda", 65532),
+    "keda-metrics-apiserver": _program("keda-metrics-apiserver", "keda-metrics-apiserver", "keda-adapter", 65532),
+    "keda-admission-webhooks": _program("keda-admission-webhooks", "keda-admission-webhooks", "keda-admission-webhooks", 65532),
+    "prometheus": _program("prometheus", "prometheus", "bin/prometheus", 65534),
     "routing-sidecar": _program("routing-sidecar", "pd-sidecar", "app/pd-sidecar", 65532),
     "engine-cpu": Source(lambda: versions.images()["engine-cpu"].ref, engine_image.content, engine_image.build),
     "storage-initializer": Source(

@@ -21,12 +21,23 @@ from typing import Any
 
 import yaml
 
-from hack import gobuild, kserve, lws
+from hack import gobuild, keda, kserve, lws, platform
 from hack.certificates import Authority, key_pair
 from hack.kube import Cluster, Object, until
 from tests.harness.manifests import thaw
 
 SERVICE_ACCOUNT = f"system:serviceaccount:{kserve.NAMESPACE}:{kserve.CONTROLLER}"
+
+
+# Kinds of the Prometheus Operator that our charts render, by their definitions' names.
+MONITORING = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
+
+
+def monitoring_crd(kind: str) -> Object:
+    """The Prometheus Operator's definition of a kind."""
+    folder = gobuild.module_dir("prometheus-operator") / "example" / "prometheus-operator-crd"
+    loaded: Object = yaml.safe_load((folder / f"monitoring.coreos.com_{MONITORING[kind]}.yaml").read_text())
+    return loaded
 
 
 @dataclass
@@ -160,7 +171,13 @@ def install_kserve(plane: ControlPlane, chart_objects: tuple[Any, ...]) -> None:
     port, probe = free_port(), free_port()
     url = f"https://127.0.0.1:{port}"
     cluster = plane.cluster
-    definitions = [*kserve.crds(plane.authority.pem, url), *kserve.local_model_crds(), *kserve.optional_crds()]
+    definitions = [
+        *kserve.crds(plane.authority.pem, url),
+        *kserve.local_model_crds(),
+        *kserve.optional_crds(),
+        *keda.crds(),
+        *map(monitoring_crd, MONITORING),
+    ]
     cluster.apply(definitions)
     cluster.wait_established(crd["metadata"]["name"] for crd in definitions)
     objects = [_reachable(thaw(obj), url, plane.authority.pem) for obj in chart_objects]
@@ -228,6 +245,35 @@ def install_lws(plane: ControlPlane) -> None:
         env={"KUBECONFIG": str(plane.cluster.kubeconfig)},
     )
     until(lambda: _open(port) and _serves(f"http://127.0.0.1:{probe}/readyz"), 60, "LeaderWorkerSet's controller does not serve")
+
+
+def install_keda(plane: ControlPlane) -> None:
+    """KEDA's resource definitions and its admission webhooks as a process, acting as its service account; nothing scales."""
+    port, probe = free_port(), free_port()
+    url, ca = f"https://127.0.0.1:{port}", plane.authority.pem
+    namespace(plane, keda.NAMESPACE)
+    # Not the API of measures: without its server every list of the API server's kinds is incomplete.
+    objects = [_reachable(obj, url, ca) for obj in keda.objects(ca) if obj["kind"] not in ("APIService", "Deployment")]
+    plane.cluster.apply(objects)
+    plane.cluster.wait_established(keda.CRDS)
+    certificates = plane.folder / "keda"
+    certificates.mkdir()
+    serving = plane.authority.sign("keda-webhook", dns=("localhost",), ips=("127.0.0.1",))
+    (certificates / "tls.crt").write_text(serving.certificate)
+    (certificates / "tls.key").write_text(serving.key)
+    account = f"system:serviceaccount:{keda.NAMESPACE}:{keda.OPERATOR}"
+    plane.spawn(
+        "keda-admission-webhooks",
+        gobuild.program("keda-admission-webhooks"),
+        *(f"--port={port}", f"--cert-dir={certificates}"),
+        *(f"--health-probe-bind-address=127.0.0.1:{probe}", "--metrics-bind-address=0"),
+        env={
+            "KUBECONFIG": str(plane.kubeconfig("keda", impersonate=account)),
+            "POD_NAMESPACE": keda.NAMESPACE,
+            "WATCH_NAMESPACE": "",
+        },
+    )
+    until(lambda: platform.refused_by(plane.cluster, keda.REFUSED, keda.WEBHOOK), 60, "KEDA's webhook does not answer")
 
 
 def namespace(plane: ControlPlane, name: str) -> None:

@@ -238,7 +238,7 @@ def test_a_go_module_is_pinned(pin: versions.GoModule) -> None:
     assert re.fullmatch(r"[a-z0-9.-]+(/[A-Za-z0-9._-]+)+", pin.module)
     assert all(package == "." or package.startswith("./") for package in pin.build.values())
     told = [flag.split("=")[1] for flag in pin.ldflags if re.search(r"(gitVersion|\.version|VERSION)=", flag)]
-    assert all(version == pin.version for version in told), "a version that a program reports is the version it has"
+    assert all(f"v{version.removeprefix('v')}" == pin.version for version in told), "what a program reports is the version it has"
     if pin.overlay:
         assert (paths.ROOT / pin.overlay).is_dir()
 
@@ -262,10 +262,24 @@ def test_an_image_has_a_digest_or_a_reason(image: versions.Image) -> None:
     entry = versions.document()["images"][image.name]
     assert len(entry["digestSource"]) > 10
     assert image.digest is None or re.fullmatch(r"sha256:[0-9a-f]{64}", image.digest)
-    assert re.fullmatch(r"v[0-9]+\.[0-9]+\.[0-9]+", image.tag)
+    assert re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+", image.tag)
     assert re.fullmatch(r"[a-z0-9.]+\.[a-z]+/[a-z0-9/-]+", image.repository), "with its registry"
     assert image.ref == f"{image.repository}:{image.tag}"
     assert image.pinned == (f"{image.ref}@{image.digest}" if image.digest else image.ref)
+
+
+def test_a_chart_is_pinned_and_followed() -> None:
+    lines = (paths.ROOT / "versions.yaml").read_text().splitlines()
+    start = lines.index("charts:")
+    for name, entry in versions.document()["charts"].items():
+        assert re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+", entry["version"]), name
+        above = lines[lines.index(f"  {name}:", start) - 1]
+        where, _, chart = entry["chart"].rpartition("/")
+        followed = (
+            f"datasource=docker packageName={where.removeprefix('oci://')}/{chart}" if "//" in where else f"packageName={chart}"
+        )
+        assert above.startswith("  # renovate: datasource="), name
+        assert above.endswith(followed), name
 
 
 def test_one_version_of_vllm() -> None:

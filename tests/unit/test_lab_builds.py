@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from pathlib import Path
 
 import pytest
 
-from hack import gobuild, versions
+from hack import cluster, gobuild, versions
 from hack.console import StepFailed
 from hack.lab import builds, engine_image, images, lock, node_image
 from hack.lab.builds import Part
@@ -45,6 +46,19 @@ def test_parts_of_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"image: node", "image: controller", "image: engine-cpu", "Debian: node", "Debian: engine", "Go: kind"} <= set(titles)
     assert {"image: lws", "Go: lws", "image: routing-sidecar", "Go: llm-d-inference-scheduler"} <= set(titles)
     assert all(need in titles[: titles.index(p.title)] for p in builds.parts(["controller", "node"]) for need in p.needs)
+
+
+def test_images_of_one_module_are_built_after_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gobuild, "is_built", lambda module: False)
+    found = builds.parts(cluster.KEDA)
+    assert [part.title for part in found] == ["Go: keda", *(f"image: {name}" for name in cluster.KEDA)]
+    assert {part.needs for part in found[1:]} == {("Go: keda",)}
+
+
+def test_build_tags_are_part_of_what_is_built() -> None:
+    pin = versions.go_modules()["prometheus"]
+    assert "remove_all_sd" in pin.tags
+    assert gobuild._content(pin) != gobuild._content(dataclasses.replace(pin, tags=()))
 
 
 def test_unknown_image() -> None:

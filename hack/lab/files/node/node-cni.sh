@@ -25,6 +25,9 @@ nodes() {
 # address, and a client then dies of a foreign certificate where it would have tried again.
 rule filter OUTPUT -d "$services" -j REJECT
 rule filter FORWARD -d "$services" -j REJECT
+# Nor may a pod's address that no pod has: after a restart of the node kube-proxy leads to those of before for a moment. Pods and
+# the ranges of other nodes have routes that are more specific.
+ip route replace unreachable "$pods"
 
 while sleep 1; do
   while read -r node range address; do
