@@ -79,6 +79,13 @@ def _crds(arguments: list[str]) -> None:
     platform.crds(_current_cluster(), Path(arguments[0]).read_text() if arguments else "")
 
 
+def _platform(arguments: list[str]) -> None:
+    from hack import helmfile
+
+    wanted = helmfile.parts(arguments)
+    helmfile.install(_current_cluster(), wanted)
+
+
 def _preflight(arguments: list[str]) -> None:
     _release("preflight", arguments)
 
@@ -119,6 +126,12 @@ def _diff(arguments: list[str]) -> int:
     report = diff.compare(_current_cluster(), preflight.objects(values, name, namespace), name, namespace)
     say(report.text())
     return report.status
+
+
+def _scaling(_arguments: list[str]) -> None:
+    from hack import scaling
+
+    say(scaling.table())
 
 
 def _scale(arguments: list[str]) -> None:
@@ -171,6 +184,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "stages": _stages,
     "golden": _golden,
     "crds": _crds,
+    "platform": _platform,
     "preflight": _preflight,
     "deploy": _deploy,
     "plan": _plan,
@@ -178,6 +192,7 @@ COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "prune": _prune,
     "bundle": _bundle,
     "scale": _scale,
+    "scaling": _scaling,
 }
 
 

@@ -7,6 +7,7 @@ A *problem* keeps the release from serving. A *warning* may: an autoscaler may a
 from __future__ import annotations
 
 import json
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +16,7 @@ from pathlib import Path
 import yaml
 from kubernetes.utils import quantity
 
-from hack import deps, gobuild, kserve, lws
+from hack import deps, gobuild, keda, kserve, lws
 from hack.kube import Cluster, Object
 from hack.paths import CHARTS
 from hack.shell import CommandFailed, out
@@ -86,15 +87,96 @@ def check(cluster: Cluster, release: list[Object], namespace: str) -> Findings:
     return found
 
 
-def _services(release: list[Object]) -> list[Object]:
-    return [obj for obj in release if obj["kind"] == "LLMInferenceService"]
+def services(release: list[Object], *, most: bool = False) -> list[Object]:
+    """The services, with the number of engines that autoscaling begins with, or with the most that it may ask for."""
+    return [_counted(obj, release, most) for obj in release if obj["kind"] == "LLMInferenceService"]
+
+
+def _counted(service: Object, release: list[Object], most: bool) -> Object:
+    prefix = f"{service['metadata'].get('name')}-kserve"
+    scaled = {obj["spec"]["scaleTargetRef"]["name"]: obj["spec"] for obj in release if obj["kind"] == "ScaledObject"}
+    spec = dict(service["spec"])
+    sides = [(spec, "")]
+    if spec.get("prefill"):
+        spec["prefill"] = dict(spec["prefill"])
+        sides.append((spec["prefill"], "-prefill"))
+    for side, suffix in sides:
+        ours: Object = next((scaled[name] for name in (f"{prefix}{suffix}", f"{prefix}-mn{suffix}") if name in scaled), {})
+        theirs = side.get("scaling") or {}
+        least = ours.get("minReplicaCount", theirs.get("minReplicas"))
+        highest = ours.get("maxReplicaCount", theirs.get("maxReplicas"))
+        if highest is not None:
+            side["replicas"] = highest if most else (least or 0)
+    return {**service, "spec": spec}
+
+
+# --- autoscaling -------------------------------------------------------------------------------------------------------
+
+
+def _scaling(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
+    """Who scales, by what, and whether somebody else does it already."""
+    ours = {obj["metadata"]["name"]: obj["spec"] for obj in release if obj["kind"] == "ScaledObject"}
+    parts = [part for service in services(release) for part in (service["spec"], service["spec"].get("prefill") or {})]
+    triggers = [trigger for part in parts for trigger in ((part.get("scaling") or {}).get("keda") or {}).get("triggers", [])]
+    triggers += [trigger for spec in ours.values() for trigger in spec["triggers"]]
+    if not triggers:
+        return
+    if cluster.get("crd", keda.CRDS[0]) is None:
+        found.problems.append(
+            f"resource definition {keda.CRDS[0]}: is not in the cluster and global.llm.autoscaling needs it; install KEDA 2.20"
+        )
+        return
+    api = cluster.get("apiservice", keda.API) or {}
+    conditions = {c["type"]: c for c in api.get("status", {}).get("conditions", [])}
+    if conditions.get("Available", {}).get("status") != "True":
+        why = conditions.get("Available", {}).get("message", "nobody serves it")
+        found.problems.append(f"KEDA: {keda.API} is not available ({why}), so that nothing would scale; see its pods")
+    targets = {spec["scaleTargetRef"]["name"] for spec in ours.values()}
+    made = {*ours, *(f"keda-hpa-{name}" for name in ours)}
+    for kind, title in (("scaledobjects.keda.sh", "ScaledObject"), ("horizontalpodautoscalers", "HorizontalPodAutoscaler")):
+        for other in cluster.items(kind, "-n", namespace):
+            name, target = other["metadata"]["name"], other["spec"]["scaleTargetRef"]["name"]
+            if target in targets and name not in made and not other["metadata"].get("ownerReferences"):
+                found.problems.append(
+                    f"{title} {name}: scales {target} already; delete it, or set global.llm.autoscaling.enabled: false"
+                )
+    asked = [trigger["metadata"] for trigger in triggers if trigger["type"] == "prometheus"]
+    # Who wants credentials or a tenant is asked by KEDA alone, which has them.
+    for address in sorted(
+        {metadata["serverAddress"] for metadata in asked if not {"authModes", "customHeaders"} & set(metadata)}
+    ):
+        found.warnings.extend(_unanswered(cluster, address))
+
+
+def _unanswered(cluster: Cluster, address: str) -> Iterator[str]:
+    """Whether a Prometheus that is a Service of the cluster is there and answers; of others the cluster cannot tell."""
+    path = "global.llm.autoscaling.prometheus.serverAddress"
+    url = urllib.parse.urlsplit(address)
+    name, _, rest = (url.hostname or "").partition(".")
+    namespace, _, domain = rest.partition(".")
+    if not namespace or domain not in ("", "svc", "svc.cluster.local"):
+        return
+    if cluster.get("service", name, "-n", namespace) is None:
+        yield f"{path}: {address} names no Service of the cluster, so that the number of engines would not change"
+    elif url.scheme == "http" and not url.path.strip("/"):
+        where = f"/api/v1/namespaces/{namespace}/services/{name}:{url.port or 80}/proxy/api/v1/query?query=count(up)"
+        try:
+            told = cluster.kubectl("get", "--raw", where)
+        except CommandFailed as error:
+            if "forbidden" in error.output.lower():
+                raise
+            told = ""
+        if '"status":"success"' not in told:
+            yield f"{path}: {address} does not answer a query, so that the number of engines would not change"
+        elif '"result":[]' in told:
+            yield f"{path}: {address} has no series; nothing would scale"
 
 
 # --- definitions and controller ---------------------------------------------------------------------------------------
 
 
 def _definitions(cluster: Cluster, release: list[Object], _namespace: str, found: Findings) -> None:
-    wanted = _services(release)[0]["apiVersion"].split("/")[1]
+    wanted = services(release)[0]["apiVersion"].split("/")[1]
     for name in kserve.CRDS:
         crd = cluster.get("crd", name)
         served = [version["name"] for version in (crd or {}).get("spec", {}).get("versions", []) if version["served"]]
@@ -113,7 +195,7 @@ def _definitions(cluster: Cluster, release: list[Object], _namespace: str, found
 
 def _needed(release: list[Object]) -> Iterator[tuple[str, str]]:
     """Resource definitions of other projects that a service of the release needs, with the reason and where they come from."""
-    specs = [service["spec"] for service in _services(release)]
+    specs = [service["spec"] for service in services(release)]
     routers = [spec.get("router") or {} for spec in specs]
     if any("worker" in part for spec in specs for part in (spec, spec.get("prefill") or {})):
         yield lws.CRD, "an engine over several nodes is a group of it; install LeaderWorkerSet 0.8"
@@ -190,7 +272,7 @@ def _moved(cluster: Cluster, release: list[Object], namespace: str, found: Findi
     uris = [obj["spec"]["sourceModelUri"] for obj in release if obj["kind"] == LOCAL_MODEL]
     if cluster.get("crd", SERVICES) is None:
         return
-    for service in _services(release):
+    for service in services(release):
         name = service["metadata"]["name"]
         there = cluster.get(SERVICES, name, "-n", namespace)
         if there is None:
@@ -231,7 +313,7 @@ def _names(cluster: Cluster, release: list[Object], namespace: str, found: Findi
     if cluster.get("crd", SERVICES) is None:
         return
     others = cluster.items(SERVICES, "-n", namespace)
-    for service in _services(release):
+    for service in services(release):
         for other in others:
             if other["metadata"]["name"] == service["metadata"]["name"] or _one_group(service, other):
                 continue
@@ -262,7 +344,7 @@ def _one_group(one: Object, other: Object) -> bool:
 
 
 def _gateway(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
-    routers = [service["spec"].get("router") or {} for service in _services(release)]
+    routers = [service["spec"].get("router") or {} for service in services(release)]
     routers = [router for router in routers if "route" in router or "gateway" in router]
     if not routers or cluster.get("crd", GATEWAYS) is None:
         return
@@ -290,7 +372,7 @@ def _default_gateway(cluster: Cluster) -> list[tuple[str, str, str]]:
 
 def _storage(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
     claims = {obj["metadata"]["name"]: obj for obj in release if obj["kind"] == "PersistentVolumeClaim"}
-    for service in _services(release):
+    for service in services(release, most=True):
         name = _claim(service)
         if not name or name in claims:
             continue
@@ -331,7 +413,7 @@ def _resized(cluster: Cluster, name: str, there: Object, claim: Object) -> Itera
 
 def _secrets(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
     """Secrets that containers take their environment from. A pod without one waits in CreateContainerConfigError."""
-    specs = [spec for service in _services(release) for pods in pods_of(service) for spec in [pods.spec]]
+    specs = [spec for service in services(release) for pods in pods_of(service) for spec in [pods.spec]]
     specs += [obj["spec"]["template"]["spec"] for obj in release if obj["kind"] == "Job"]
     wanted = {
         (reference["name"], reference["key"])
@@ -388,7 +470,7 @@ def pods_of(service: Object) -> Iterator[Pods]:
     for title, part in (("decode engine" if prefill else "engine", spec), ("prefill engine", prefill)):
         if not part:
             continue
-        replicas = part["replicas"] if "replicas" in part else (part.get("scaling") or {}).get("minReplicas", 1)
+        replicas = part.get("replicas", 1)
         template, worker = part.get("template"), part.get("worker")
         if worker is None:
             yield _pods(title, replicas, template or {})
@@ -418,12 +500,25 @@ def _nodes(cluster: Cluster, release: list[Object], _namespace: str, found: Find
     Node affinity is not looked at: the charts render none.
     """
     nodes = cluster.items("nodes")
+    messages = _unplaced(nodes, services(release))
+    helper = next((title for title, where in AUTOSCALERS.items() if cluster.get(*where)), None) if messages else None
+    if helper:
+        found.warnings.extend(f"{message}; {helper} may add nodes" for message in messages)
+        return
+    found.problems.extend(messages)
+    if not messages:
+        more = _unplaced(nodes, services(release, most=True))
+        found.warnings.extend(f"{message}; global.llm.autoscaling may ask for so many" for message in more)
+
+
+def _unplaced(nodes: list[Object], services: list[Object]) -> list[str]:
+    """A message for each form of pod that has no room."""
     left = {
         node["metadata"]["name"]: {key: _number(amount) for key, amount in node["status"].get("allocatable", {}).items()}
         for node in nodes
     }
     messages = []
-    forms = [pods for service in _services(release) for pods in pods_of(service) if pods.count]
+    forms = [pods for service in services for pods in pods_of(service) if pods.count]
     # The largest first, as each is put onto the first node with room: what fits so fits.
     for pods in sorted(forms, key=lambda pods: max(_devices(pods).values(), default=Decimal(0)), reverse=True):
         matching = [node for node in nodes if not _unfit(node, pods.spec)]
@@ -435,11 +530,7 @@ def _nodes(cluster: Cluster, release: list[Object], _namespace: str, found: Find
         placed = sum(_place(pods.requests, names, left) for _ in range(pods.count))
         if placed < pods.count:
             messages.append(_no_room(pods, placed, before))
-    helper = next((title for title, where in AUTOSCALERS.items() if cluster.get(*where)), None) if messages else None
-    if helper:
-        found.warnings.extend(f"{message}; {helper} may add nodes" for message in messages)
-    else:
-        found.problems.extend(messages)
+    return messages
 
 
 def _place(requests: Mapping[str, Decimal], names: list[str], left: dict[str, dict[str, Decimal]]) -> bool:
@@ -529,4 +620,5 @@ CHECKS: dict[str, Check] = {
     "served names": _names,
     "gateway": _gateway,
     "nodes": _nodes,
+    "autoscaling": _scaling,
 }

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from hack import kserve, lws, preflight
-from hack.kube import Cluster, Object
+from hack import keda, kserve, lws, preflight
+from hack.kube import Cluster, Object, until
 from hack.paths import VALUES
 from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
 from tests.harness import nodes, render, thaw
@@ -184,7 +184,8 @@ def test_a_tenant_is_told_what_was_not_looked_at(plane: ControlPlane) -> None:
     found = preflight.check(tenant, [service()], NAMESPACE)
     assert found.problems == []
     assert [warning.split(";")[0] for warning in found.warnings] == [
-        f"{title}: not checked" for title in ("resource definitions", "controller", "served names", "nodes")
+        f"{title}: not checked"
+        for title in ("resource definitions", "controller", "services with caches on nodes", "served names", "nodes")
     ]
 
 
@@ -426,6 +427,102 @@ def test_another_namespace_is_another_world(ready: ControlPlane) -> None:
     namespace(ready, "elsewhere")
     with there(ready.cluster, named("first", "qwen")):
         assert preflight.check(ready.cluster, [named("second", "qwen")], "elsewhere").warnings == []
+
+
+# --- autoscaling ------------------------------------------------------------------------------------------------------
+
+ADDRESS = "http://prometheus.preflight:9090"
+
+
+def scaled(name: str = "demo-kserve", target: str = "demo-kserve", address: str = ADDRESS, most: int = 1) -> Object:
+    """A ScaledObject as the charts render it, cut to what preflight reads."""
+    trigger = {"type": "prometheus", "metadata": {"serverAddress": address, "query": "up", "threshold": "1"}}
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target},
+            "minReplicaCount": 1,
+            "maxReplicaCount": most,
+            "triggers": [trigger],
+        },
+    }
+
+
+@pytest.fixture
+def keda_ready(ready: ControlPlane) -> Iterator[ControlPlane]:
+    """KEDA's API as available: a local one, which this API server would serve itself, is so at once."""
+    api = {"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100}
+    kind = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService"}
+    with there(ready.cluster, {**kind, "metadata": {"name": keda.API}, "spec": api}):
+        until(lambda: _available(ready.cluster), 10, "a local APIService is not available")
+        yield ready
+
+
+def _available(cluster: Cluster) -> bool:
+    conditions = (cluster.get("apiservice", keda.API) or {}).get("status", {}).get("conditions", [])
+    return any((c["type"], c["status"]) == ("Available", "True") for c in conditions)
+
+
+def test_without_keda_nothing_would_scale(ready: ControlPlane) -> None:
+    assert problems(ready, service(), scaled(address="http://prometheus.example.com")) == [
+        f"KEDA: {keda.API} is not available (nobody serves it), so that nothing would scale; see its pods"
+    ]
+
+
+def test_without_kedas_definitions(tmp_path: Path) -> None:
+    with running(tmp_path) as empty:
+        found = preflight.check(empty.cluster, [service(), scaled()], NAMESPACE)
+    assert [problem for problem in found.problems if "keda" in problem] == [
+        "resource definition scaledobjects.keda.sh: is not in the cluster and global.llm.autoscaling needs it; install KEDA 2.20"
+    ]
+
+
+def test_another_scaled_object_of_the_same_engines(keda_ready: ControlPlane) -> None:
+    elsewhere = "https://prometheus.example.com"
+    with there(keda_ready.cluster, scaled("own"), scaled("other", "other-kserve"), scaled()):
+        assert problems(keda_ready, service(), scaled(address=elsewhere)) == [
+            "ScaledObject own: scales demo-kserve already; delete it, or set global.llm.autoscaling.enabled: false"
+        ]
+    assert problems(keda_ready, service(), scaled(address=elsewhere)) == []
+    spec = {"scaleTargetRef": scaled()["spec"]["scaleTargetRef"], "maxReplicas": 2}
+    metadata = {"name": "own", "namespace": NAMESPACE}
+    with there(
+        keda_ready.cluster,
+        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec},
+    ):
+        assert problems(keda_ready, service(), scaled(address=elsewhere)) == [
+            "HorizontalPodAutoscaler own: scales demo-kserve already; delete it, or set global.llm.autoscaling.enabled: false"
+        ]
+
+
+def test_a_prometheus_that_is_not_there_or_does_not_answer(keda_ready: ControlPlane) -> None:
+    path = "global.llm.autoscaling.prometheus.serverAddress"
+    assert warnings(keda_ready, service(), scaled()) == [
+        f"{path}: {ADDRESS} names no Service of the cluster, so that the number of engines would not change"
+    ]
+    spec = {"ports": [{"port": 9090}]}
+    metadata = {"name": "prometheus", "namespace": NAMESPACE}
+    with there(keda_ready.cluster, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}):
+        assert warnings(keda_ready, service(), scaled()) == [
+            f"{path}: {ADDRESS} does not answer a query, so that the number of engines would not change"
+        ]
+        assert problems(keda_ready, service(), scaled(address="https://prometheus.preflight.svc:9090")) == []
+        locked = scaled()
+        locked["spec"]["triggers"][0]["metadata"]["authModes"] = "bearer"
+        assert problems(keda_ready, service(), locked) == []
+
+
+def test_more_engines_than_the_nodes_have_room_for_are_a_warning(keda_ready: ControlPlane) -> None:
+    with machines(keda_ready, gpu_node("eight", 8)):
+        wanted = service(gpus=4, selector="h100")
+        elsewhere = "https://prometheus.example.com"
+        assert problems(keda_ready, wanted, scaled(address=elsewhere, most=2)) == []
+        assert warnings(keda_ready, wanted, scaled(address=elsewhere, most=3)) == [
+            f"nodes: 2 of 3 pods of the engine find room: each asks for 4 {DEVICE}, and the nodes that it may run on have "
+            f"eight: 8; {LOWER}; global.llm.autoscaling may ask for so many"
+        ]
 
 
 # --- caches on nodes --------------------------------------------------------------------------------------------------

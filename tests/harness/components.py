@@ -20,6 +20,8 @@ RELEASE = "demo"
 CONTROLLER_CHART = "kserve-controller"
 MODEL_CHART = "llm-inference-service"
 CACHE_CHART = "model-cache"
+SCALING_CHART = "keda-autoscaling"
+OBSERVING_CHART = "llm-observability"
 PRESET = "LLMInferenceServiceConfig"
 # Kinds without a namespace.
 CLUSTER_WIDE = frozenset(
@@ -100,14 +102,31 @@ def _downloader(values: Values) -> bool:
     return bool(_cache(values) and not one(values, f"{CACHE_CHART}.serviceAccount.name"))
 
 
+def _scaled(values: Values) -> bool:
+    scaling = one(values, "global.llm.autoscaling")
+    return bool(scaling["enabled"] and scaling["maxReplicas"] > scaling["minReplicas"])
+
+
+def _scaled_prefill(values: Values) -> bool:
+    prefill = one(values, "global.llm.prefill")
+    scaling = prefill["autoscaling"]
+    enabled = one(values, "global.llm.autoscaling.enabled") and prefill["enabled"]
+    return bool(enabled and scaling["maxReplicas"] > scaling["minReplicas"])
+
+
+def _authenticated(values: Values) -> bool:
+    prometheus = one(values, "global.llm.autoscaling.prometheus")
+    return bool((_scaled(values) or _scaled_prefill(values)) and (prometheus["secret"] or prometheus["caSecret"]))
+
+
 def _budget(values: Values) -> bool:
     enabled = one(values, f"{MODEL_CHART}.podDisruptionBudget.enabled")
-    return bool(_model(values) and enabled and one(values, "global.llm.replicas") > 1)
+    return bool(_model(values) and enabled and (_scaled(values) or one(values, "global.llm.replicas") > 1))
 
 
 def _prefill_budget(values: Values) -> bool:
     enabled = one(values, f"{MODEL_CHART}.podDisruptionBudget.enabled") and one(values, "global.llm.prefill.enabled")
-    return bool(_model(values) and enabled and one(values, "global.llm.prefill.replicas") > 1)
+    return bool(_model(values) and enabled and (_scaled_prefill(values) or one(values, "global.llm.prefill.replicas") > 1))
 
 
 def _policy(values: Values) -> bool:
@@ -142,6 +161,36 @@ def _presets(values: Values) -> bool:
     return bool(_controller(values) and one(values, f"{CONTROLLER_CHART}.presets.enabled"))
 
 
+def _observed(part: str) -> Callable[[Values], bool]:
+    """Whether a part of the observability chart is rendered."""
+
+    def when(values: Values) -> bool:
+        own = values[OBSERVING_CHART]
+        return bool(own["enabled"] and own[part]["enabled"])
+
+    return when
+
+
+def _prefill_monitor(values: Values) -> bool:
+    return bool(_observed("monitors")(values) and one(values, "global.llm.prefill.enabled"))
+
+
+def _picker_monitor(values: Values) -> bool:
+    return bool(_observed("monitors")(values) and _observed("endpointPicker")(values))
+
+
+def _prefill_dashboard(values: Values) -> bool:
+    return bool(_observed("dashboards")(values) and one(values, "global.llm.prefill.enabled"))
+
+
+def _scaling_dashboard(values: Values) -> bool:
+    return bool(_observed("dashboards")(values) and (_scaled(values) or _scaled_prefill(values)))
+
+
+def _rules(form: str) -> Callable[[Values], bool]:
+    return lambda values: bool(_observed("rules")(values) and one(values, f"{OBSERVING_CHART}.rules.format") == form)
+
+
 SERVICES = "llminferenceservice.serving.kserve.io"
 CONFIGS = "llminferenceserviceconfig.serving.kserve.io"
 MANAGER = "llmisvc-controller-manager"
@@ -161,6 +210,18 @@ ROWS = (
     Row("ServiceAccount", "{name}-download", CACHE_CHART, "download", _downloader),
     Row("Role", "{name}-download", CACHE_CHART, "download", _cache),
     Row("RoleBinding", "{name}-download", CACHE_CHART, "download", _cache),
+    Row("ScaledObject", "{name}-kserve", SCALING_CHART, "autoscaling", _scaled),
+    Row("ScaledObject", "{name}-kserve-prefill", SCALING_CHART, "autoscaling", _scaled_prefill),
+    Row("TriggerAuthentication", "{name}-prometheus", SCALING_CHART, "autoscaling", _authenticated),
+    Row("PodMonitor", "{name}", OBSERVING_CHART, "observability", _observed("monitors")),
+    Row("PodMonitor", "{name}-prefill", OBSERVING_CHART, "observability", _prefill_monitor),
+    Row("PodMonitor", "{name}-endpoint-picker", OBSERVING_CHART, "observability", _picker_monitor),
+    Row("PrometheusRule", "{name}", OBSERVING_CHART, "observability", _rules("PrometheusRule")),
+    Row("ConfigMap", "{name}-rules", OBSERVING_CHART, "observability", _rules("ConfigMap")),
+    Row("ConfigMap", "{name}-dashboard-service", OBSERVING_CHART, "observability", _observed("dashboards")),
+    Row("ConfigMap", "{name}-dashboard-engine", OBSERVING_CHART, "observability", _observed("dashboards")),
+    Row("ConfigMap", "{name}-dashboard-disaggregation", OBSERVING_CHART, "observability", _prefill_dashboard),
+    Row("ConfigMap", "{name}-dashboard-autoscaling", OBSERVING_CHART, "observability", _scaling_dashboard),
     Row("Deployment", MANAGER, CONTROLLER_CHART, "controller", _controller),
     Row("ServiceAccount", MANAGER, CONTROLLER_CHART, "controller", _controller),
     Row("PodDisruptionBudget", MANAGER, CONTROLLER_CHART, "controller", _several_controllers),
@@ -200,7 +261,10 @@ EXTERNALS = (
     External("Secret", "global.llm.cache.env.*.valueFrom.secretKeyRef.name", "the user: tokens never enter values"),
     External("ConfigMap", "global.llm.cache.env.*.valueFrom.configMapKeyRef.name", "the user"),
     External("ServiceAccount", f"{CACHE_CHART}.serviceAccount.name", "the user"),
+    External("Secret", "global.llm.autoscaling.prometheus.secret", "whoever runs Prometheus"),
+    External("Secret", "global.llm.autoscaling.prometheus.caSecret", "whoever runs Prometheus"),
     External("LocalModelNodeGroup", "global.llm.cache.nodeGroups.*", "the platform plane"),
+    External("Secret", f"{OBSERVING_CHART}.endpointPicker.tokenSecret.name", "the cluster's admin, who may grant /metrics"),
     External("ConfigMap", f"{CACHE_CHART}.caBundle.configMap", "whoever runs the authority"),
     External(
         "PersistentVolumeClaim",

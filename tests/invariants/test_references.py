@@ -58,6 +58,11 @@ def references(manifests: Manifests) -> set[str]:
             found |= {f"{subject['kind']}/{subject['name']}" for subject in obj["subjects"]}
         if obj["kind"] == "Certificate" and obj["spec"]["issuerRef"]["kind"] == "Issuer":
             found.add(f"Issuer/{obj['spec']['issuerRef']['name']}")
+        if obj["kind"] == "PodMonitor":
+            endpoints = obj["spec"]["podMetricsEndpoints"]
+            found |= {
+                f"Secret/{asked['authorization']['credentials']['name']}" for asked in endpoints if "authorization" in asked
+            }
         for webhook in obj.get("webhooks", ()):
             found.add(f"Service/{webhook['clientConfig']['service']['name']}")
     return found

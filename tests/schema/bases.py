@@ -16,6 +16,11 @@ CERTIFICATE = {"certificates": {"certManager": {"enabled": True}}}
 LLM = {"global": {"llm": {"model": "qwen2-5-7b-instruct", "accelerator": "nvidia-l40s"}}}
 # Presets are upstream's files: without them a render takes half the time.
 CONTROLLER = {**CERTIFICATE, "presets": {"enabled": False}}
+SCALING = {"enabled": True, "maxReplicas": 8, "prometheus": {"serverAddress": "http://p:9090"}}
+AUTOSCALED: Values = {
+    "global": {"llm": {"autoscaling": SCALING, "prefill": {"enabled": True, "autoscaling": {"maxReplicas": 8}}}}
+}
+OBSERVED: Values = {"global": {"llm": {"router": {"enabled": True}}}}
 MODEL_PLANE = LLM
 PLATFORM_PLANE = {
     "llm-inference-service": {"enabled": False},
@@ -32,6 +37,10 @@ def base(chart: str, path: Path) -> Values:
     """Values with which a key of a chart can be tried."""
     if chart == schemas.UMBRELLA:
         return PLATFORM_PLANE if is_platform(chart, path) else MODEL_PLANE
+    if chart == "keda-autoscaling":
+        return overlay(LLM, AUTOSCALED)
+    if chart == "llm-observability":
+        return overlay(LLM, OBSERVED)
     return CONTROLLER if is_platform(chart, path) else LLM
 
 

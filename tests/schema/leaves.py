@@ -19,6 +19,7 @@ ENTRY_KEYS = {
     "accelerators": "nvidia-l40s",
     "adapters": "sql",
     "extraVolumes": "own",
+    "signals": "timeToFirstToken",
     "nodeGroups": "own",
 }
 

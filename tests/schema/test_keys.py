@@ -10,7 +10,7 @@ import pytest
 from hack import schemas
 from tests.harness import HelmError, Manifests
 from tests.harness.components import MODEL_CHART, overlay
-from tests.schema.bases import show
+from tests.schema.bases import AUTOSCALED, SCALING, show
 from tests.schema.leaves import LEAVES, Leaf, document
 
 NO_CACHE = {"global": {"llm": {"cache": {"enabled": False}}}}
@@ -49,6 +49,18 @@ VOLUME = {"own": {"mountPath": "/etc/own", "source": {"configMap": {"name": "own
 PARSED = {"global": {"llm": {"features": {"toolCalling": True}}}}
 NEWEST = {"global": {"llm": {"kserveVersion": "0.21"}}}
 GUESSED = {"global": {"llm": {"speculative": {"method": "mtp", "tokens": 1}}}}
+
+
+def signal(side: str, **keys: Any) -> Any:
+    """The signal whose fields are tried, on one side: with prefill apart, decode has no time to first token to speak of."""
+    signals = {"signals": {"timeToFirstToken": keys}}
+    if side.startswith("prefill"):
+        return overlay(AUTOSCALED, {"global": {"llm": {"prefill": {"autoscaling": signals}}}})
+    return {"global": {"llm": {"autoscaling": {**SCALING, **signals}}}}
+
+
+OFFICE = {"start": "0 7 * * *", "end": "0 19 * * *", "replicas": 3}
+BEARER = overlay(AUTOSCALED, {"global": {"llm": {"autoscaling": {"prometheus": {"authModes": "basic", "secret": "own"}}}}})
 LOCAL = {"configuration": {"localModel": {"enabled": True}}}
 DISKS = overlay(
     LOCAL,
@@ -110,7 +122,30 @@ COMPANIONS: dict[str, Any] = {
     "global.llm.speculative.model": {"global": {"llm": {"speculative": {"tokens": 3, "model": "qwen2-5-1-5b-instruct"}}}},
     "global.llm.rdma.count": {"global": {"llm": {"rdma": {"resource": "rdma/ib"}}}},
     "global.llm.offline": {"global": {"llm": {"cache": {"env": {"HF_ENDPOINT": "http://hub"}}}}},
+    **{
+        f"global.llm.autoscaling.{key}": AUTOSCALED
+        for key in (
+            *("minReplicas", "maxReplicas", "signals", "pollingInterval", "cooldownPeriod", "startSeconds"),
+            *("fallbackReplicas", "paused", "behavior"),
+            *(f"prometheus.{key}" for key in ("serverAddress", "unsafeSsl", "tenant")),
+        )
+    },
+    "global.llm.autoscaling.enabled": overlay(AUTOSCALED, {"global": {"llm": {"autoscaling": {"enabled": False}}}}),
+    **{f"global.llm.autoscaling.prometheus.{key}": BEARER for key in ("authModes", "secret", "caSecret")},
+    **{f"global.llm.prefill.autoscaling.{key}": AUTOSCALED for key in ("minReplicas", "maxReplicas", "signals")},
+    **{
+        f"global.llm.{side}signals.*.{key}": signal(side, **beside)
+        for side in ("autoscaling.", "prefill.autoscaling.")
+        for key, beside in (
+            *((key, {"target": 2}) for key in ("target", "percentile", "window", "query")),
+            *((key, {"target": 2, "query": "up"}) for key in ("metricType", "outlivesPods")),
+            *((key, OFFICE) for key in ("start", "end", "timezone", "replicas")),
+        )
+    },
     "dataSource.kind": {"dataSource": {"name": "weights"}},
+    "monitors.tlsConfig": {"monitors": {"scheme": "https"}},
+    "endpointPicker.tokenSecret.name": {"endpointPicker": {"enabled": True}},
+    "endpointPicker.tokenSecret.key": {"endpointPicker": {"enabled": True, "tokenSecret": {"name": "own"}}},
     "presets.enabled": {"presets": {"enabled": True}},
     "certificates.certManager.issuerRef.kind": ISSUER,
     "certificates.certManager.issuerRef.group": ISSUER,
@@ -154,7 +189,12 @@ INVISIBLE = {
     "llm-stack:global.llm.models.*.expertParameters": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
     "llm-stack:global.llm.models.*.slidingWindow": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
     "llm-stack:global.llm.models.*.slidingLayers": "changes how much fits, which the plan says (tests/unit/test_fit.py)",
+    **{
+        f"llm-stack:global.llm.{side}signals.*.outlivesPods": "only allows minReplicas 0 (tests/unit/test_autoscaling.py)"
+        for side in ("autoscaling.", "prefill.autoscaling.")
+    },
     "llm-inference-service:enabled": "Helm's condition, which only the umbrella evaluates",
+    "llm-observability:enabled": "Helm's condition, which only the umbrella evaluates",
     "kserve-controller:enabled": "Helm's condition, which only the umbrella evaluates",
 }
 
@@ -171,7 +211,7 @@ def is_passed_on(leaf: Leaf) -> bool:
 
 def asked(leaf: Leaf) -> str:
     """The chart that shows a key's effect: of a service, the one that makes it, in half the umbrella's time."""
-    return MODEL_CHART if leaf.path[:2] == ("global", "llm") and leaf.path[2:3] != ("cache",) else leaf.chart
+    return MODEL_CHART if leaf.path[:2] == ("global", "llm") and not {"cache", "autoscaling"} & set(leaf.path) else leaf.chart
 
 
 def companion(leaf: Leaf) -> Any:

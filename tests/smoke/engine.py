@@ -11,6 +11,7 @@ from typing import Any
 
 from hack.demo import PORT, request
 from hack.kube import Cluster
+from tests.unit.models import defined
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,14 @@ class Engine:
         text = request(self.port, "/metrics").read().decode()
         (tokens,) = re.findall(r'^vllm:cache_config_info{.*\bkv_cache_size_tokens="(\d+)"', text, re.MULTILINE)
         return int(tokens)
+
+    def lacking(self) -> set[str]:
+        """Rows of the charts' table of metrics that this engine does not export by name and kind; `up` is Prometheus's own."""
+        exported = {"up": "gauge"} | dict(
+            re.findall(r"^# TYPE (\S+) (\S+)$", request(self.port, "/metrics").read().decode(), re.MULTILINE)
+        )
+        rows: dict[str, dict[str, str]] = defined("llm-common.metrics")
+        return {key for key, row in rows.items() if row["of"] == "engine" and exported.get(row["name"]) != row["kind"]}
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over the series that carry `labels`; 0 where there is none."""

@@ -69,11 +69,14 @@ class Load:
 
 
 @contextmanager
-def load(cluster: Cluster, service: str, *, threads: int = 2, name: str = "load", **body: Any) -> Iterator[Load]:
-    """`threads` clients, each with one completion after another of the LLMInferenceService `service`; the first was answered."""
+def load(
+    cluster: Cluster, service: str, *, address: str = "", threads: int = 2, name: str = "load", **body: Any
+) -> Iterator[Load]:
+    """`threads` clients, each with one completion after another of the LLMInferenceService `service`, or of one of its pods at
+    `address`; the first was answered."""
     wanted = {"model": "smoke", "prompt": "The quick brown", "max_tokens": 24, "temperature": 0, **body}
     env = {
-        "HOST": f"{service}-kserve-workload-svc.{demo.NAMESPACE}.svc.cluster.local",
+        "HOST": address or f"{service}-kserve-workload-svc.{demo.NAMESPACE}.svc.cluster.local",
         "PORT": str(demo.PORT),
         "BODY": json.dumps(wanted),
         "THREADS": str(threads),

@@ -151,6 +151,10 @@ def test_a_known_text_and_a_stream(pair: Pair) -> None:
     until(lambda: Counted.of(pair).since(before).received > 0, 10, "nothing was handed over", every=1)
 
 
+def test_the_metrics_of_a_transfer_are_exported(pair: Pair) -> None:
+    assert pair.decode.lacking() == set()
+
+
 @pytest.mark.full
 def test_without_a_connector_nothing_is_handed_over(cluster: Cluster, release: None) -> None:
     """What the counters are asked for: everything else is as before, the header, HTTP 200 and the text."""

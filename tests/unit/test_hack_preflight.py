@@ -40,7 +40,6 @@ ENGINE, WORKER = {"containers": [{"name": "main"}]}, {"containers": [{"name": "m
 SIXTEEN = {"data": 16, "dataLocal": 8}
 PODS: dict[str, tuple[dict[str, Any], list[tuple[str, int]]]] = {
     "single": ({"replicas": 3, "template": ENGINE}, [("engine", 3)]),
-    "autoscaled": ({"scaling": {"minReplicas": 2, "maxReplicas": 4}, "template": ENGINE}, [("engine", 2)]),
     "neither": ({"template": ENGINE}, [("engine", 1)]),
     "stopped": ({"replicas": 0, "template": ENGINE}, [("engine", 0)]),
     "disaggregated": (
@@ -63,6 +62,35 @@ PODS: dict[str, tuple[dict[str, Any], list[tuple[str, int]]]] = {
 def test_pods_of_a_service(case: str) -> None:
     spec, told = PODS[case]
     assert [(pods.title, pods.count) for pods in preflight.pods_of({"spec": spec})] == told
+
+
+KSERVES = {"minReplicas": 2, "maxReplicas": 4}
+
+
+@pytest.mark.parametrize(
+    ("spec", "targets", "least", "most"),
+    [
+        ({"replicas": 3}, [], [3], [3]),
+        ({"scaling": KSERVES}, [], [2], [4]),
+        ({}, ["demo-kserve"], [0], [5]),
+        ({}, ["demo-kserve-mn"], [0], [5]),
+        ({}, ["demo-2-kserve", "my-demo-kserve"], [1], [1]),
+        ({"prefill": {"template": ENGINE, "replicas": 2}}, ["demo-kserve"], [0, 2], [5, 2]),
+        ({"replicas": 2, "prefill": {"template": ENGINE}}, ["demo-kserve-prefill"], [2, 0], [2, 5]),
+        ({"prefill": {"template": ENGINE, "scaling": KSERVES}, "scaling": KSERVES}, [], [2, 2], [4, 4]),
+    ],
+)
+def test_engines_that_autoscaling_begins_with_and_may_ask_for(
+    spec: dict[str, Any], targets: list[str], least: list[int], most: list[int]
+) -> None:
+    service = {"kind": "LLMInferenceService", "metadata": {"name": "demo"}, "spec": {"template": ENGINE, **spec}}
+    scaled = [
+        {"kind": "ScaledObject", "spec": {"scaleTargetRef": {"name": name}, "minReplicaCount": 0, "maxReplicaCount": 5}}
+        for name in targets
+    ]
+    for wanted, counts in ((False, least), (True, most)):
+        (found,) = preflight.services([service, *scaled], most=wanted)
+        assert [pods.count for pods in preflight.pods_of(found)] == counts
 
 
 def test_requests_of_a_pod() -> None:

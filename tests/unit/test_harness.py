@@ -179,5 +179,5 @@ def test_the_component_table_follows_values() -> None:
 
 def test_every_chart_can_be_rendered() -> None:
     assert {path.parent.name for path in CHARTS.glob("*/values.yaml")} == {
-        *("kserve-controller", "llm-inference-service", "llm-stack", "model-cache")
+        *("keda-autoscaling", "kserve-controller", "llm-inference-service", "llm-observability", "llm-stack", "model-cache")
     }

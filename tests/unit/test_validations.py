@@ -11,6 +11,7 @@ from hack.paths import CHARTS
 from tests.harness import HelmError, helm_fails, render
 from tests.harness.components import overlay
 from tests.schema.leaves import place
+from tests.unit import test_autoscaling, test_observability
 from tests.unit.mode_cases import MODE_CASES
 from tests.unit.models import Case, alone, catalogue, llm, model
 
@@ -524,13 +525,17 @@ def test_every_message_of_the_templates_has_a_case() -> None:
             told = "llm-common.plan.tell" in line and "include" in line and '"to" "warnings"' not in line
             if "append $errors" in line or "$wrong = printf" in line or (told and '"message" $wrong)' not in line):
                 (text, *_) = re.findall(
-                    r'"((?:%s(?:\.[%A-Za-z-]+)*: |(?:[a-z-]+\.)*(?:global|llm-inference|kserve))[^"]*)"', line
+                    r'"((?:%s(?:\.[%A-Za-z-]+)*: |(?:[a-z-]+\.)*(?:global|llm-inference|llm-observability|kserve))[^"]*)"', line
                 )
                 printed.append(text)
     assert len(printed) > 15
     shapes = [re.sub(r"%[qsdv]", "\0", text) for text in printed]
     shapes = [re.escape(shape).replace("\0", ".*") for shape in shapes]
-    unreached = [shape for shape in shapes if not any(re.fullmatch(shape, case.message) for case in CASES)]
+    unreached = [
+        shape
+        for shape in shapes
+        if not any(re.fullmatch(shape, case.message) for case in (*CASES, *test_autoscaling.CASES, *test_observability.REFUSED))
+    ]
     # The release's own name is refused with the same message as global.llm.name.
     assert unreached == []
 

@@ -9,6 +9,26 @@ accelerators: {}
 offline: false
 replicas: 1
 drainSeconds: 40
+autoscaling:
+  enabled: false
+  minReplicas: 1
+  maxReplicas: 1
+  signals: {}
+  prometheus:
+    serverAddress: ''
+    authModes: ''
+    secret: ''
+    caSecret: ''
+    unsafeSsl: false
+    tenant: ''
+  pollingInterval: 15
+  cooldownPeriod: 600
+  startSeconds: 0
+  fallbackReplicas: 0
+  paused: false
+  behavior: {}
+metrics:
+  scrapeAnnotations: false
 rolloutStrategy:
   maxSurge: ''
   maxUnavailable: ''
@@ -22,6 +42,10 @@ parallel:
 prefill:
   enabled: false
   replicas: 1
+  autoscaling:
+    minReplicas: 1
+    maxReplicas: 1
+    signals: {}
   parallel:
     tensor: 0
     data: 1

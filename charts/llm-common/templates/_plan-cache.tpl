@@ -22,7 +22,7 @@ Parts of the plan: the volume that keeps the weights, what fills it, and what of
   {{- $why := "" -}}
   {{- if .llm.prefill.enabled -}}{{- $why = "prefill and decode are pods of their own; set ReadWriteMany" -}}
   {{- else if gt $first.nodes 1 -}}{{- $why = printf "global.llm.parallel.nodes is %d; set ReadWriteMany" $first.nodes -}}
-  {{- else if gt $first.replicas 1 -}}{{- $why = printf "global.llm.replicas is %d; set ReadWriteMany, or replicas: 1" $first.replicas -}}
+  {{- else if gt $first.replicas 1 -}}{{- $why = printf "%s is %d; set ReadWriteMany, or %s: 1" $first.mostFrom $first.replicas (splitList "." $first.mostFrom | last) -}}
   {{- end -}}
   {{- $many := ne $why "" -}}
   {{- if and $many (has $wanted.accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) -}}

@@ -92,6 +92,13 @@ cacheWarning. */}}
   {{- end -}}
 {{- end -}}
 {{- $_ := set $side "tensor" $chosen -}}
+{{- /* what an engine computes at once: as many as vLLM admits, or as its cache holds of requests of 4096 tokens */ -}}
+{{- $_ := set $side "sequences" (mul (max 1 $ranks) $sequences) -}}
+{{- $_ := set $side "batchedTokens" $batched -}}
+{{- $_ := set $side "slots" $side.sequences -}}
+{{- if and $known $fit.length -}}
+  {{- $_ := set $side "slots" (min $side.sequences (max 1 (div (mul $ranks $fit.tokens) (min 4096 $fit.length)))) -}}
+{{- end -}}
 {{- $from := printf "the smallest number of %s devices that fits" $plan.acceleratorKey -}}
 {{- if $side.wanted.profile -}}{{- $from = printf "%s.profile %s of %d %s devices" $parallel $side.wanted.profile $total $plan.acceleratorKey -}}
 {{- else if .asked -}}{{- $from = printf "%s.tensor" $parallel -}}

@@ -47,6 +47,7 @@ Parts of the plan: the service's name, what KServe makes of it, and how requests
 {{- $defaults := include "llm-common.defaults" .root | fromYaml -}}
 {{- $prefill := .llm.prefill -}}
 {{- $common := .llm.engine.args -}}
+{{- $autoscaling := .llm.autoscaling -}}
 {{- $workloads := list (dict
       "side" "main" "role" (ternary "decode" "both" $prefill.enabled) "words" ""
       "paths" (dict "parallel" "global.llm.parallel" "replicas" "global.llm.replicas" "resources" "global.llm.overrides.resources")
@@ -66,10 +67,23 @@ Parts of the plan: the service's name, what KServe makes of it, and how requests
     {{- end -}}
   {{- end -}}
 {{- end -}}
+{{- /* what volumes, budgets and spare devices must do for is the largest number of engines */ -}}
+{{- range $workloads -}}
+  {{- $_ := set . "fixed" .replicas -}}
+  {{- $path := ternary "global.llm.autoscaling" "global.llm.prefill.autoscaling" (eq .side "main") -}}
+  {{- $scaling := ternary $autoscaling $prefill.autoscaling (eq .side "main") -}}
+  {{- if and $autoscaling.enabled (gt (int64 $scaling.maxReplicas) (int64 $scaling.minReplicas)) -}}
+    {{- $_ := set . "replicas" (int64 $scaling.maxReplicas) -}}
+    {{- $_ := set . "mostFrom" (printf "%s.maxReplicas" $path) -}}
+  {{- else -}}
+    {{- $_ := set . "mostFrom" .paths.replicas -}}
+  {{- end -}}
+{{- end -}}
 {{- $_ := set $plan "workloads" $workloads -}}
 {{- $ports := list -}}
 {{- range $workloads -}}{{- $ports = append $ports (int .port) -}}{{- end -}}
 {{- $_ := set $plan "metricsPorts" (uniq $ports | sortAlpha) -}}
+{{- $_ := set $plan "scrapeAnnotations" .llm.metrics.scrapeAnnotations -}}
 {{- /* KServe's preset sleeps 15 s before the stop, so that no new request comes, and keeps 5 s for the end (shutdownTimeout) */ -}}
 {{- $_ := set $plan "drain" (dict "preStopSeconds" 15 "graceSeconds" (add 20 (int64 .llm.drainSeconds))) -}}
 {{- end }}
@@ -137,10 +151,17 @@ group first. */}}
     {{- $_ := set $images $name (include "llm-common.mirrored" (dict "root" $root "ref" $ref)) -}}
   {{- end -}}
 {{- end -}}
-{{- $_ := set $plan "router" (dict "enabled" $enabled) -}}
+{{- $_ := set $plan "router" (dict
+      "enabled" $enabled
+      "child" (printf "%s-kserve-router-scheduler" $plan.name)
+      "metricsPort" 9090
+      "podLabels" (dict
+        "app.kubernetes.io/name" $plan.name
+        "app.kubernetes.io/part-of" "llminferenceservice"
+        "app.kubernetes.io/component" "llminferenceservice-router-scheduler")) -}}
 {{- $_ := set $plan "presetImages" $images -}}
 {{- if $enabled -}}
-  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "router" "value" (printf "gateway, route %s-kserve-route, endpoint picker %s-kserve-router-scheduler" $plan.name $plan.name) "from" "global.llm.router.enabled") -}}
+  {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "router" "value" (printf "gateway, route %s-kserve-route, endpoint picker %s" $plan.name $plan.router.child) "from" "global.llm.router.enabled") -}}
 {{- else if .llm.prefill.enabled -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" "nothing chooses a prefill engine: without KServe's endpoint picker a request is computed by decode alone, unless its client sends the header x-prefiller-host-port; set global.llm.router.enabled: true") -}}
 {{- end -}}

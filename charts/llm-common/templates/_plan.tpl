@@ -10,6 +10,7 @@ Out, in `out`:
   mode       single-device, tensor-parallel, data-parallel, multi-node, disaggregated or multi-node disaggregated
   children   {service, planConfigMap, serviceAccount, testPod, claim}: as KServe and we make them
   port       of the served API           metricsPorts  of the engines themselves
+  scrapeAnnotations  whether engine pods carry the annotations by which a Prometheus without operator finds them
   kserveVersion, capabilities (row of the table)              apiVersion  of the LLMInferenceService
   model      {key, uri (as the engine gets it), source, servedName, weightBytes, task (generate, embed, score or classify)}
   adapters   list of {name, uri (as the engine gets it), source, path (in the cache, or empty)}        maxRank  of them, as vLLM takes it
@@ -23,9 +24,10 @@ Out, in `out`:
   storageInitializer  {render, env, memory}: what KServe's downloading container gets
   streaming  whether engines read the weights from the object store themselves
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
-  router     {enabled}                  presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under
-             the mirror, where there is one
+  router     {enabled, and of the endpoint picker: child (its Deployment), podLabels, metricsPort}
+  presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under the mirror, where there is one
   drain      {preStopSeconds, graceSeconds} of every engine pod        rolloutStrategy  of KServe, or none
+  scaling    {enabled, byKServe (no ScaledObject of ours: spec.scaling), authentication (KEDA's parameter to {name, key} of a Secret)}
   workloads  list: the engine, or in disaggregated mode decode, then prefill. Each:
     side        main or prefill              role   both, decode or prefill              words   for what is derived: "", "prefill "
     paths       {parallel, replicas}         wanted, args  the user's values of this side
@@ -41,6 +43,11 @@ Out, in `out`:
     compilePath  folder of the cache for what is compiled
     disk, diskClaim  where offloaded KV cache goes behind host memory
     nodeSelector, tolerations, supplementalGroups          startup  {periodSeconds, failureThreshold}
+    sequences   requests that an engine computes at once at most     slots   of 4096 tokens, with the cache that it has
+    batchedTokens  of one step at most
+    autoscaling  {minReplicas, maxReplicas, startSeconds, pollingInterval, cooldownPeriod, triggers, behavior, and where set: fallback,
+                paused}, KEDA's terms; empty where the count is fixed: then `replicas`, else that is the largest
+    fixed, mostFrom  `replicas` of the values, and the value path of the largest
 
 Each part is one define that takes the context {root, plan, llm (with defaults), given (without)} and adds to the plan; parts of one
 side get `side` as well. The rows of model and accelerator stay in the context: what others need of them is in the plan.
@@ -90,7 +97,9 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
   {{- include "llm-common.plan.engineArguments" $context -}}
   {{- include "llm-common.plan.engineEnvironment" $context -}}
   {{- include "llm-common.plan.pod" $context -}}
+  {{- include "llm-common.plan.autoscaling" $context -}}
 {{- end -}}
+{{- include "llm-common.plan.scaling" $context -}}
 {{- include "llm-common.plan.download" $context -}}
 {{- end }}
 

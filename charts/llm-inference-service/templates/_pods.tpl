@@ -173,11 +173,17 @@ volumes:
 {{- end }}
 {{- end }}
 
-{{/* Annotations of engine pods: the user's, and what keeps autoscalers away. In: root. Out: YAML map. */}}
+{{/* Annotations of engine pods: the user's, what keeps autoscalers away, and what leads a Prometheus to the engine that goes by them.
+In: root, plan, workload. Out: YAML map. */}}
 {{- define "llm-inference-service.podAnnotations" -}}
 {{- $annotations := dict -}}
 {{- if .root.Values.doNotEvict -}}
   {{- $annotations = dict "cluster-autoscaler.kubernetes.io/safe-to-evict" "false" "karpenter.sh/do-not-disrupt" "true" -}}
+{{- end -}}
+{{- if .plan.scrapeAnnotations -}}
+  {{- $_ := set $annotations "prometheus.io/scrape" "true" -}}
+  {{- $_ := set $annotations "prometheus.io/port" (toString .workload.port) -}}
+  {{- $_ := set $annotations "prometheus.io/path" "/metrics" -}}
 {{- end -}}
 {{- /* the service's spec passes through KServe's templating */ -}}
 {{- range $name, $text := .root.Values.podAnnotations -}}
@@ -259,6 +265,39 @@ In: plan, memory (quantity). Out: YAML of a list with one container. */}}
     capabilities:
       drop:
         - ALL
+{{- end }}
+
+{{/* How many engines of a side: a number, or what scales them where KServe does that; neither where a ScaledObject of ours owns the count.
+In: plan, workload. Out: YAML. */}}
+{{- define "llm-inference-service.count" -}}
+{{- $scaling := .workload.autoscaling -}}
+{{- if not $scaling -}}
+replicas: {{ .workload.replicas }}
+{{- else if .plan.scaling.byKServe -}}
+scaling:
+  # KServe takes no 0 here; KEDA's idle count is what there is while no signal is active.
+  minReplicas: {{ max 1 $scaling.minReplicas }}
+  maxReplicas: {{ $scaling.maxReplicas }}
+  keda:
+    {{- if not $scaling.minReplicas }}
+    idleReplicaCount: 0
+    {{- end }}
+    pollingInterval: {{ $scaling.pollingInterval }}
+    cooldownPeriod: {{ $scaling.cooldownPeriod }}
+    {{- with $scaling.fallback }}
+    fallback:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    advanced:
+      restoreToOriginalReplicaCount: false
+      horizontalPodAutoscalerConfig:
+        behavior:
+          {{- toYaml $scaling.behavior | nindent 10 }}
+    triggers:
+      {{- toYaml $scaling.triggers | nindent 6 }}
+{{- else -}}
+# No replicas: KEDA owns the count, and KServe's controller would set a number back.
+{{- end }}
 {{- end }}
 
 {{/* KServe's parallelism of a side, or nothing. In: plan, workload. Out: YAML. */}}

@@ -1,0 +1,150 @@
+"""The dashboards: what Grafana would choke on or show nothing for, as far as can be told without Grafana."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hack import gobuild
+from hack.shell import run
+from tests.consumer.test_alerts import RELEASES
+from tests.consumer.test_metrics import ROWS
+from tests.harness import EXAMPLES, SCENARIOS, Manifests, Scenario, render
+from tests.harness.components import OBSERVING_CHART, overlay
+from tests.unit.models import UMBRELLA, llm
+
+PICKED = [scenario for scenario in (*SCENARIOS, *EXAMPLES) if scenario.name != "platform"]
+# A query of one's own asks what it likes.
+OWN = re.compile(r"\b(vllm|llm_stack|keda|kube|inference|process|http)[_:][a-z0-9_:]+")
+
+
+def dashboards(manifests: Manifests) -> dict[str, Any]:
+    """File name to dashboard, of all that the sidecar would find."""
+    found = {}
+    for obj in manifests.all("ConfigMap"):
+        if obj["metadata"]["labels"].get("grafana_dashboard") == "1":
+            found |= {name: json.loads(text) for name, text in obj["data"].items()}
+    return found
+
+
+def observed(scenario: Scenario) -> Manifests:
+    return render(UMBRELLA, scenario.file, values={OBSERVING_CHART: {"enabled": True}}, namespace=scenario.namespace)
+
+
+def expressions(dashboard: Any) -> Iterator[str]:
+    for panel in dashboard["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+
+
+def metrics(expression: str) -> set[str]:
+    return {found[0] for found in re.finditer(OWN, re.sub(r'"[^"]*"', '""', expression))}
+
+
+def known() -> set[str]:
+    """Names of all rows, as they are exported."""
+    suffixes = {"histogram": ("_bucket", "_sum", "_count")}
+    names = {f"{row['name']}{suffix}" for row in ROWS.values() for suffix in suffixes.get(row["kind"], ("",))}
+    return names | {row["former"] for row in ROWS.values() if "former" in row}
+
+
+def faults(dashboard: Any) -> list[str]:
+    """What is wrong with a dashboard."""
+    found = []
+    identifiers = [panel["id"] for panel in dashboard["panels"]]
+    if len(set(identifiers)) != len(identifiers):
+        found.append("two panels with one id")
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in dashboard["panels"]]
+    if len(set(places)) != len(places):
+        found.append("two panels in one place")
+    for panel in dashboard["panels"]:
+        if {target["datasource"]["uid"] for target in (panel, *panel["targets"])} != {"${datasource}"}:
+            found.append(f"{panel['title']}: another datasource")
+        references = [target["refId"] for target in panel["targets"]]
+        legends = [target["legendFormat"] for target in panel["targets"]]
+        if len(set(references)) != len(references) or len(set(legends)) != len(legends):
+            found.append(f"{panel['title']}: two queries with one name")
+    found += [f"{expression}: unknown {name}" for expression in expressions(dashboard) for name in metrics(expression) - known()]
+    return found
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_dashboards_are_whole(name: str) -> None:
+    for dashboard in dashboards(render(UMBRELLA, values=RELEASES[name])).values():
+        assert faults(dashboard) == []
+        assert len(dashboard["uid"]) <= 40  # Grafana takes no more
+        assert [variable["type"] for variable in dashboard["templating"]["list"]] == ["datasource"]
+
+
+def test_there_are_those_that_there_is_something_to_see_on() -> None:
+    assert list(dashboards(render(UMBRELLA, values=RELEASES["sides"]))) == [
+        f"llm.demo.{kind}.json" for kind in ("autoscaling", "disaggregation", "engine", "service")
+    ]
+    alone = render(UMBRELLA, values={**llm(), OBSERVING_CHART: {"enabled": True}})
+    assert list(dashboards(alone)) == ["llm.demo.engine.json", "llm.demo.service.json"]
+
+
+def test_two_releases_have_two() -> None:
+    values = RELEASES["sides"]
+    all_of = [
+        dashboards(render(UMBRELLA, values=values, name=name, namespace=space))
+        for name, space in (("demo", "a"), ("demo", "b"), ("c", "a"))
+    ]
+    files = [file for found in all_of for file in found]
+    assert len(set(files)) == len(files)
+    identifiers = [dashboard["uid"] for found in all_of for dashboard in found.values()]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+def promtool_refuses(found: list[str], folder: Path) -> str:
+    """What promtool says of PromQL, with the interval that Grafana would put in."""
+    rules = [{"record": f"panel:{index}", "expr": text.replace("$__rate_interval", "5m")} for index, text in enumerate(found)]
+    (folder / "rules.yaml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    done = run(gobuild.program("promtool"), "check", "rules", folder / "rules.yaml", check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("scenario", PICKED, ids=str)
+def test_every_query_parses(scenario: Scenario, tmp_path: Path) -> None:
+    found = [expression for dashboard in dashboards(observed(scenario)).values() for expression in expressions(dashboard)]
+    assert len(found) > 20
+    assert promtool_refuses(found, tmp_path) == ""
+
+
+def test_the_checks_see_what_is_wrong(tmp_path: Path) -> None:
+    dashboard = next(iter(dashboards(render(UMBRELLA, values=RELEASES["sides"])).values()))
+    panel = dashboard["panels"][1]
+    panel["id"] = 1
+    panel["targets"][0]["expr"] = "sum(vllm:gpu_cache_usage)"
+    panel["targets"][1]["legendFormat"] = panel["targets"][0]["legendFormat"]
+    assert faults(dashboard) == [
+        "two panels with one id",
+        f"{panel['title']}: two queries with one name",
+        "sum(vllm:gpu_cache_usage): unknown vllm:gpu_cache_usage",
+    ]
+    assert promtool_refuses(["sum(rate(x[$__interval]))"], tmp_path)
+
+
+def test_each_signal_is_shown_as_the_autoscaler_asks_for_it() -> None:
+    signals = {
+        "requests": {"target": 7},
+        "interTokenLatency": {"target": 0.05},
+        "office": {"start": "0 8 * * *", "end": "0 9 * * *", "replicas": 2},
+    }
+    values = overlay(RELEASES["sides"], llm(autoscaling={"signals": signals}))
+    manifests = render(UMBRELLA, values=values)
+    (dashboard,) = [found for name, found in dashboards(manifests).items() if name.endswith(".autoscaling.json")]
+    triggers = manifests.one("ScaledObject", "demo-kserve")["spec"]["triggers"]
+    panels = {panel["title"]: [target["expr"] for target in panel["targets"]] for panel in dashboard["panels"]}
+    for trigger in triggers:
+        title = f"demo-kserve: {trigger['name']}"
+        if trigger["type"] == "cron":
+            assert title not in panels
+        else:
+            assert trigger["metadata"]["query"] in panels[title][0]
+            assert panels[title][1] == f"vector({trigger['metadata']['threshold']})"
+    assert panels["Engines of demo-kserve"][1:] == ["vector(1)", "vector(2)"]

@@ -1,0 +1,320 @@
+"""Autoscaling in the cluster, all of it real: vLLM's metrics, Prometheus, KEDA, the HorizontalPodAutoscaler, KServe's controller.
+
+A release of its own, on the demo's claim. Each test prints what happened when, as seen from outside.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import yaml
+
+from hack import demo, kserve, prometheus
+from hack import keda as operator
+from hack.kube import Cluster, until
+from tests.harness.components import overlay
+from tests.smoke import releases
+from tests.smoke.engine import Engine
+from tests.smoke.load import load
+from tests.smoke.test_disaggregated import NAME as SPLIT
+from tests.smoke.test_disaggregated import VALUES as SPLIT_VALUES
+
+NAME = "auto"
+ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "600m", "memory": "2Gi"}}
+# A window that a test can wait for, in place of the five minutes and more that are derived.
+STEP = {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]}
+QUICK = {"scaleUp": {**STEP, "stabilizationWindowSeconds": 0}, "scaleDown": {**STEP, "stabilizationWindowSeconds": 30}}
+# As many clients as want eight engines, where three are allowed: on two cores half of them may not have got to the engine yet.
+TARGET, CLIENTS = 2, 16
+LONG = {"max_tokens": 128, "ignore_eos": True}
+
+
+def values(signals: Any = None, **autoscaling: Any) -> dict[str, Any]:
+    """The demo's model, two requests at once in an engine, one to three engines by their number, or by other signals."""
+    wanted = {
+        "enabled": True,
+        "maxReplicas": 3,
+        "pollingInterval": 5,
+        "signals": signals or {"requests": {"target": TARGET}},
+        "prometheus": {"serverAddress": f"http://{prometheus.SERVICE}.{prometheus.NAMESPACE}:{prometheus.PORT}"},
+        "behavior": QUICK,
+    }
+    llm = {
+        "autoscaling": overlay(wanted, autoscaling),
+        "metrics": {"scrapeAnnotations": True},
+        "engine": {"args": {"max-num-seqs": 2}},
+        "overrides": {"resources": ENGINE},
+    }
+    return {"global": {"llm": llm}}
+
+
+@dataclass
+class Watch:
+    """What can be seen of a Deployment and of its ScaledObject, every other second: each look costs two calls of kubectl."""
+
+    cluster: Cluster
+    child: str
+    began: float = field(default_factory=time.monotonic)
+    rows: list[tuple[float, float | None, int, int]] = field(default_factory=list)
+    query: str = ""
+
+    def look(self) -> None:
+        deployment = self.cluster.get("deployment", self.child, "-n", demo.NAMESPACE) or {"spec": {}}
+        ready = deployment.get("status", {}).get("readyReplicas", 0)
+        row = (time.monotonic() - self.began, self.metric(), deployment["spec"].get("replicas", 0), ready)
+        self.rows.append(row)
+
+    def metric(self) -> float | None:
+        """What KEDA's first question to Prometheus is answered."""
+        if not self.query:
+            found = self.cluster.get("scaledobject", self.child, "-n", demo.NAMESPACE) or {"spec": {"triggers": []}}
+            self.query = next((t["metadata"]["query"] for t in found["spec"]["triggers"] if t["type"] == "prometheus"), "")
+        if not self.query:
+            return None
+        told = prometheus.ask(self.cluster, "api/v1/query", check=False, query=self.query)
+        results = json.loads(told)["data"]["result"] if told else []
+        return float(results[0]["value"][1]) if results else None
+
+    @property
+    def count(self) -> int:
+        """The number of engines that is wanted now."""
+        return self.rows[-1][2] if self.rows else 0
+
+    @property
+    def ready(self) -> int:
+        return self.rows[-1][3] if self.rows else 0
+
+    def until(self, happened: Callable[[], bool], timeout: float, otherwise: str) -> None:
+        try:
+            until(happened, timeout, otherwise)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.table()}\n{self.conditions()}") from error
+
+    def hold(self, count: int, seconds: float) -> None:
+        """The wanted number stays `count` for so long."""
+        first = len(self.rows)
+        time.sleep(seconds)
+        assert {row[2] for row in self.rows[first:]} == {count}, self.table()
+
+    def conditions(self) -> dict[str, str]:
+        """The ScaledObject's: type to status and message."""
+        found = self.cluster.get("scaledobject", self.child, "-n", demo.NAMESPACE) or {}
+        conditions = found.get("status", {}).get("conditions", [])
+        return {c["type"]: f"{c['status']}: {c.get('message', '')}" for c in conditions}
+
+    def table(self) -> str:
+        """When what changed: seconds, metric, wanted, ready."""
+        lines, last = [], None
+        for at, metric, wanted, ready in self.rows:
+            if (wanted, ready, metric is None) != last:
+                lines.append(
+                    f"{at:6.0f} s  metric {'none' if metric is None else f'{metric:g}':>5}  wanted {wanted}  ready {ready}"
+                )
+            last = (wanted, ready, metric is None)
+        return "\n".join(lines)
+
+
+@contextmanager
+def watched(cluster: Cluster, child: str) -> Iterator[Watch]:
+    """A Watch that looks for as long as the block lasts, and prints what it saw."""
+    watch, done = Watch(cluster, child), threading.Event()
+
+    def run() -> None:
+        while not done.is_set():
+            watch.look()
+            done.wait(2)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        done.set()
+        thread.join()
+        print(watch.table())
+
+
+@contextmanager
+def without_prometheus(cluster: Cluster) -> Iterator[None]:
+    """No Prometheus; then one that scrapes nothing, which `empty` starts; in the end the one that there was."""
+    scale = ("-n", prometheus.NAMESPACE, "scale", f"deployment/{prometheus.NAME}")
+    cluster.kubectl(*scale, "--replicas=0")
+    try:
+        yield
+    finally:
+        cluster.apply(obj for obj in prometheus.objects() if obj["kind"] == "ConfigMap")
+        cluster.kubectl(*scale, "--replicas=0")
+        _gone(cluster)
+        cluster.kubectl(*scale, "--replicas=1")
+
+
+def _gone(cluster: Cluster) -> None:
+    pods = ("pods", "-n", prometheus.NAMESPACE, "-l", prometheus.SELECTOR)
+    until(lambda: not cluster.items(*pods), 60, "Prometheus does not end")
+
+
+def empty(cluster: Cluster) -> None:
+    """A Prometheus that finds no pod, so that every answer is empty."""
+    (configuration,) = [obj for obj in prometheus.objects() if obj["kind"] == "ConfigMap"]
+    text = yaml.safe_load(configuration["data"]["prometheus.yml"])
+    configuration["data"]["prometheus.yml"] = yaml.safe_dump({**text, "scrape_configs": []})
+    cluster.apply([configuration])
+    cluster.kubectl("-n", prometheus.NAMESPACE, "scale", f"deployment/{prometheus.NAME}", "--replicas=1")
+    until(lambda: "Ready" in prometheus.ask(cluster, "-/ready", check=False), 60, "Prometheus does not answer")
+
+
+def restart(cluster: Cluster, namespace: str, *deployments: str) -> None:
+    for name in deployments:
+        cluster.kubectl("-n", namespace, "rollout", "restart", f"deployment/{name}")
+    for name in deployments:
+        cluster.kubectl("-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=180s")
+
+
+def served(cluster: Cluster) -> dict[str, float]:
+    """Requests that each engine has finished, by pod."""
+    found = {}
+    for pod in releases.pods(cluster, releases.workload(NAME)):
+        if releases.is_ready(pod):
+            with Engine.connect(cluster, demo.NAMESPACE, NAME, pod["metadata"]["name"]) as engine:
+                found[pod["metadata"]["name"]] = engine.metric("vllm:request_success_total")
+    return found
+
+
+@pytest.fixture(scope="module")
+def release(cluster: Cluster) -> Iterator[None]:
+    with releases.installed(cluster, NAME, values()):
+        releases.ready(cluster, releases.workload(NAME), 1)
+        yield
+
+
+def test_load_brings_engines_and_its_end_takes_them_away(cluster: Cluster, release: None) -> None:
+    """Up to three, each of which serves; nobody sets the number back, and no request is lost on the way there and back."""
+    with watched(cluster, f"{NAME}-kserve") as watch:
+        watch.until(lambda: watch.metric() == 0, 60, "Prometheus does not know the engine")
+        with load(cluster, NAME, threads=CLIENTS, **LONG) as asking:
+            started = time.monotonic()
+            watch.until(lambda: (watch.metric() or 0) > TARGET, 30, "the load does not show in Prometheus")
+            seen = time.monotonic()
+            watch.until(lambda: watch.count > 1, 60, "no second engine is wanted")
+            print(f"reaction: {time.monotonic() - seen:.0f} s from the metric, {time.monotonic() - started:.0f} s from the load")
+            watch.until(lambda: watch.ready == 3, 400, "not three engines")
+            watch.until(lambda: len(served(cluster)) == 3 and min(served(cluster).values()) > 0, 60, "one serves nothing")
+            print(served(cluster))
+
+            for number in range(10):
+                service = ("llminferenceservice", NAME, "-n", demo.NAMESPACE)
+                cluster.kubectl("annotate", *service, "--overwrite", f"example.com/again={number}")
+                time.sleep(1)
+            restart(cluster, kserve.NAMESPACE, kserve.CONTROLLER)
+            restart(cluster, operator.NAMESPACE, operator.OPERATOR, "keda-metrics-apiserver")
+            restart(cluster, prometheus.NAMESPACE, prometheus.NAME)
+            watch.until(lambda: (watch.metric() or 0) > TARGET, 60, "Prometheus is not back")
+            assert {row[2] for row in watch.rows[[row[2] for row in watch.rows].index(3) :]} == {3}, watch.table()
+        assert asking.errors() == []
+        watch.until(lambda: watch.count == 1, 180, "engines stay")
+        releases.ready(cluster, releases.workload(NAME), 1)
+
+
+def test_without_an_answer_nothing_changes(cluster: Cluster, release: None) -> None:
+    """Neither an outage nor an empty answer stops an engine, though nobody asks any more; an upgrade before loses nothing."""
+    with watched(cluster, f"{NAME}-kserve") as watch:
+        releases.install(cluster, NAME, values(maxReplicas=2))
+        with load(cluster, NAME, threads=CLIENTS, **LONG) as asking:
+            watch.until(lambda: watch.count == 2, 120, "no second engine is wanted")
+            changed = overlay(values(maxReplicas=2), {"global": {"llm": {"engine": {"env": {"OF_THE_UPGRADE": "1"}}}}})
+            before = releases.pods(cluster, releases.workload(NAME))
+            releases.install(cluster, NAME, changed)
+            releases.wait_gone(cluster, releases.workload(NAME), before, 400)
+            watch.until(lambda: watch.count == watch.ready == 2, 300, "not two engines after the upgrade")
+            assert asking.errors() == []
+            with without_prometheus(cluster):
+                _gone(cluster)
+                outage = time.monotonic()
+                watch.until(lambda: watch.conditions()["Ready"].startswith("False"), 60, "nobody says that Prometheus is away")
+                print(watch.conditions())
+                cluster.kubectl("-n", demo.NAMESPACE, "delete", "pod", asking.pod, "--grace-period=0", "--force")
+                watch.hold(2, 60)
+                empty(cluster)
+                watch.hold(2, 60)
+                assert watch.metric() is None
+                assert watch.conditions()["Ready"].startswith("False")
+                print(f"held for {time.monotonic() - outage:.0f} s")
+        watch.until(lambda: watch.count == 1, 180, "with the answers back the second engine stays")
+
+
+def test_a_query_that_prometheus_refuses_is_told(cluster: Cluster, release: None) -> None:
+    with watched(cluster, f"{NAME}-kserve") as watch:
+        releases.install(cluster, NAME, values(signals={"own": {"query": "sum(", "target": 1}}))
+        watch.until(lambda: watch.conditions().get("Ready", "").startswith("False"), 120, "nobody says that the query is wrong")
+        assert watch.count == 1
+        events = cluster.items("events", "-n", demo.NAMESPACE, "--field-selector", "reason=KEDAScalerFailed")
+        assert any("prometheus query api returned error. status: 400" in event["message"] for event in events), events
+
+
+def test_a_second_scaled_object_is_refused(cluster: Cluster, release: None) -> None:
+    with pytest.raises(Exception, match=r"is already managed by the (hpa|ScaledObject)"):
+        cluster.apply(
+            [
+                {
+                    "apiVersion": "keda.sh/v1alpha1",
+                    "kind": "ScaledObject",
+                    "metadata": {"name": "second", "namespace": demo.NAMESPACE},
+                    "spec": {
+                        "scaleTargetRef": {"name": f"{NAME}-kserve"},
+                        "triggers": [{"type": "cron", "metadata": schedule(0, 1)}],
+                    },
+                }
+            ]
+        )
+
+
+def schedule(start: int, end: int) -> dict[str, str]:
+    """From and to so many minutes after the next full one."""
+    now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
+    told = {}
+    for name, minutes in (("start", start), ("end", end)):
+        at = now + datetime.timedelta(minutes=minutes)
+        told[name] = f"{at.minute} {at.hour} * * *"
+    return {"timezone": "Etc/UTC", **told, "desiredReplicas": "1"}
+
+
+def test_a_schedule_from_nothing_and_back(cluster: Cluster) -> None:
+    """Zero engines, one that answers while the schedule lasts, zero again."""
+    name = "night"
+    times = schedule(1, 3)
+    office = {"start": times["start"], "end": times["end"], "replicas": 1}
+    wanted = values(minReplicas=0, cooldownPeriod=5, signals={"office": office})
+    with releases.installed(cluster, name, wanted), watched(cluster, f"{name}-kserve") as watch:
+        watch.until(lambda: bool(watch.rows) and watch.count == 0 and watch.ready == 0, 60, "engines are left")
+        watch.until(lambda: watch.count == 1, 150, "the schedule starts no engine")
+        releases.assert_answers(cluster, name)
+        watch.until(lambda: watch.count == 0, 180, "the schedule's end stops no engine")
+
+
+def test_decode_scales_without_prefill(cluster: Cluster) -> None:
+    """Each side by its own requests: those that decode computes alone bring decode an engine, and prefill none."""
+    wanted = overlay(SPLIT_VALUES, values(maxReplicas=2))
+    wanted = overlay(
+        wanted, {"global": {"llm": {"prefill": {"autoscaling": {"maxReplicas": 2, "signals": {"requests": {"target": TARGET}}}}}}}
+    )
+    with (
+        releases.installed(cluster, SPLIT, wanted),
+        watched(cluster, f"{SPLIT}-kserve") as decode,
+        watched(cluster, f"{SPLIT}-kserve-prefill") as prefill,
+    ):
+        (pod,) = releases.ready(cluster, f"app.kubernetes.io/name={SPLIT},llm-d.ai/role=decode", 1)
+        releases.ready(cluster, f"app.kubernetes.io/name={SPLIT},llm-d.ai/role=prefill", 1)
+        decode.until(lambda: decode.metric() == prefill.metric() == 0, 60, "Prometheus does not know both")
+        # The service's Service leads to prefill pods as well.
+        with load(cluster, SPLIT, address=pod["status"]["podIP"], threads=CLIENTS, **LONG):
+            decode.until(lambda: decode.count == 2, 90, "decode gets no second engine")
+            prefill.hold(1, 20)
+            assert prefill.metric() == 0
