@@ -258,7 +258,7 @@ class Handler(BaseHTTPRequestHandler):
         pace = 1_000_000 if fault == "slow" else self.hub.bytes_per_second
         with path.open("rb") as handle:
             handle.seek(start)
-            at = 0
+            at, began = 0, time.monotonic()
             while at < stop:
                 block = handle.read(min(1 << 18, stop - at))
                 if at <= flipped < at + len(block):
@@ -267,8 +267,8 @@ class Handler(BaseHTTPRequestHandler):
                     block = bytes(changed)
                 self.wfile.write(block)
                 at += len(block)
-                if pace:
-                    time.sleep(len(block) / pace)
+                if pace:  # against the clock: a late wake-up is made up for
+                    time.sleep(max(0, began + at / pace - time.monotonic()))
         self.wfile.flush()
         if fault == "stall":
             time.sleep(STALL_SECONDS)
