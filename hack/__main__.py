@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hack.console import StepFailed, fail, say
 from hack.diff import UNKNOWN
-from hack.kube import Cluster
+from hack.kube import Cluster, Object
 from hack.shell import CommandFailed
 
 
@@ -91,10 +91,11 @@ def _preflight(arguments: list[str]) -> None:
 
 
 def _deploy(arguments: list[str]) -> None:
-    from hack import downloads, localmodels, platform, preflight
+    from hack import downloads, localmodels, platform
 
-    cluster, values, name, namespace = _release("deploy", arguments)
-    made = localmodels.create(cluster, preflight.objects(values, name, namespace), name, namespace)
+    cluster, objects = _release("deploy", arguments)
+    values, name, namespace = _named("deploy", arguments)
+    made = localmodels.create(cluster, objects, name, namespace)
     if made:
         say(f"created before the service, which is to find it: {', '.join(made)}")
     again = downloads.remove_failed(cluster, namespace, name)
@@ -160,19 +161,20 @@ def _plan(arguments: list[str]) -> None:
             say(obj["data"]["plan"].rstrip())
 
 
-def _release(command: str, arguments: list[str]) -> tuple[Cluster, Path, str, str]:
-    """Values file, release name and namespace from the command line, checked against the cluster."""
+def _release(command: str, arguments: list[str]) -> tuple[Cluster, list[Object]]:
+    """The release of the command line, rendered and checked against the cluster."""
     from hack import preflight
 
     values, name, namespace = _named(command, arguments)
     cluster = _current_cluster()
-    found = preflight.check(cluster, preflight.objects(values, name, namespace), namespace)
+    objects = preflight.objects(values, name, namespace)
+    found = preflight.check(cluster, objects, namespace)
     for warning in found.warnings:
         say(f"warning: {warning}")
     if found.problems:
         raise StepFailed("the cluster is not ready:\n  - " + "\n  - ".join(found.problems))
     say("the cluster is ready for this release")
-    return cluster, values, name, namespace
+    return cluster, objects
 
 
 # A command that returns a status ends with it; the others end with 0, or 1 when they fail.

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from hack import gobuild, paths, versions
+from hack import gobuild, keda, paths, versions
 from hack.console import StepFailed, Timeline, say
 from hack.kube import Cluster, until
 from hack.lab import builds, daemon, images
@@ -21,8 +21,7 @@ PROGRAMS = ("helm", "kind", "kubectl")
 WORKLOADS = ("controller", "engine-cpu")
 LOADED = "/kind/llm-stack-images"  # on the node: one empty file for each archive that was loaded
 # Images of multi-node and disaggregated serving, of the model cache, of scaling and monitoring: for make smoke.
-KEDA = ("keda", "keda-metrics-apiserver", "keda-admission-webhooks")
-MODES = ("lws", "routing-sidecar", "storage-initializer", *KEDA, "prometheus")
+MODES = ("lws", "routing-sidecar", "storage-initializer", *keda.DEPLOYMENTS.values(), "prometheus")
 MEMORY_GIB = 8
 DISK_COLD_GIB, DISK_WARM_GIB = 25, 8
 REGISTRY = "https://registry-1.docker.io/v2/"

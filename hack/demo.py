@@ -11,7 +11,7 @@ from typing import Any
 from hack import cluster as kind
 from hack import downloads, kserve, model, platform
 from hack.console import StepFailed, Timeline, say
-from hack.kube import Cluster, Object, until
+from hack.kube import Cluster, Object, conditions, holds, until
 from hack.lab import daemon
 from hack.paths import VALUES
 from hack.shell import CommandFailed
@@ -97,10 +97,9 @@ def _restarts(cluster: Cluster, namespace: str, name: str) -> dict[str, int]:
 
 
 def _fail_early(cluster: Cluster, namespace: str, name: str, before: dict[str, int]) -> None:
-    service = cluster.get("llminferenceservice", name, "-n", namespace) or {}
-    for condition in service.get("status", {}).get("conditions", []):
-        if condition["type"] == "PresetsCombined" and condition["status"] == "False":
-            raise StepFailed(f"KServe cannot combine its presets: {condition.get('message')}", _look(namespace))
+    combined = conditions(cluster.get("llminferenceservice", name, "-n", namespace)).get("PresetsCombined", {})
+    if combined.get("status") == "False":
+        raise StepFailed(f"KServe cannot combine its presets: {combined.get('message')}", _look(namespace))
     for pod in _engine_pods(cluster, namespace, name):
         for status in pod["status"].get("containerStatuses", []):
             reason = status["state"].get("waiting", {}).get("reason", "")
@@ -114,7 +113,7 @@ def diagnosis(cluster: Cluster, namespace: str) -> str:
     """Conditions, the last events and the last log lines of pods that are not ready."""
     lines = []
     for service in cluster.items("llminferenceservices", "-n", namespace) if cluster.get("crd", kserve.CRDS[1]) else []:
-        for condition in service.get("status", {}).get("conditions", []):
+        for condition in conditions(service).values():
             if condition["status"] != "True":
                 lines.append(
                     f"condition {condition['type']}={condition['status']}: {condition.get('message', condition.get('reason'))}"
@@ -124,8 +123,7 @@ def diagnosis(cluster: Cluster, namespace: str) -> str:
             f"event {event['involvedObject']['kind']}/{event['involvedObject']['name']}: {event['reason']}: {event['message']}"
         )
     for pod in cluster.items("pods", "-n", namespace):
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-        if not ready and pod["status"]["phase"] != "Succeeded":
+        if not holds(pod, "Ready") and pod["status"]["phase"] != "Succeeded":
             lines.append(f"pod {pod['metadata']['name']} ({pod['status']['phase']}):\n{_last_words(cluster, namespace, pod)}")
     return "\n".join(lines)
 

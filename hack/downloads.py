@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hack.kube import Cluster
+from hack.kube import Cluster, conditions, holds
 
 JOB = "llm-stack.io/job"
 LABEL = "app.kubernetes.io/component=download"
@@ -30,19 +30,15 @@ def _line(cluster: Cluster, job: Any) -> str:
         log = cluster.kubectl("-n", namespace, "logs", pods[-1]["metadata"]["name"], "--tail=1", check=False)
         return f"{name}: {log.strip() or 'running'}"
     waiting = status.get("state", {}).get("waiting", {})
-    scheduled = [c for c in pods[-1]["status"].get("conditions", []) if c["type"] == "PodScheduled" and c["status"] != "True"]
-    told = waiting.get("message") or waiting.get("reason") or (scheduled[0].get("message") if scheduled else None)
+    unscheduled = "" if holds(pods[-1], "PodScheduled") else conditions(pods[-1]).get("PodScheduled", {}).get("message")
+    told = waiting.get("message") or waiting.get("reason") or unscheduled
     return f"{name}: {told or pods[-1]['status']['phase']}"
 
 
 def remove_failed(cluster: Cluster, namespace: str, release: str) -> list[str]:
     """Delete the release's download Jobs that failed, so that an upgrade makes them again; their names."""
     jobs = cluster.items("jobs", "-n", namespace, "-l", f"{LABEL},app.kubernetes.io/instance={release}")
-    failed = [
-        job["metadata"]["name"]
-        for job in jobs
-        if any(c["type"] == "Failed" and c["status"] == "True" for c in job.get("status", {}).get("conditions", []))
-    ]
+    failed = [job["metadata"]["name"] for job in jobs if holds(job, "Failed")]
     if failed:
         cluster.kubectl("-n", namespace, "delete", "job", *failed)
     return failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -50,9 +51,7 @@ def crds(ca: str = "", url: str = "") -> list[Object]:
     client = {**where, "caBundle": base64.b64encode(ca.encode()).decode()} if ca else where
     found = []
     folder = gobuild.module_dir("kserve") / "config" / "crd" / "full" / "llmisvc"
-    for file in sorted(folder.glob("serving.kserve.io_*.yaml")):
-        crd: Object = yaml.load(file.read_text(), Loader=_Loader)
-        crd.pop("status", None)
+    for crd in _definitions(*sorted(folder.glob("serving.kserve.io_*.yaml"))):
         if not ca:
             crd["metadata"].setdefault("annotations", {})["cert-manager.io/inject-ca-from"] = f"{NAMESPACE}/{CERTIFICATE}"
         crd["spec"]["conversion"] = {
@@ -67,30 +66,29 @@ def crds(ca: str = "", url: str = "") -> list[Object]:
 def local_model_crds() -> list[Object]:
     """KServe's resource definitions of caches on nodes."""
     folder = gobuild.module_dir("kserve") / "config" / "crd" / "full" / "localmodel"
-    found: list[Object] = [
-        yaml.load((folder / f"serving.kserve.io_{n.split('.')[0]}.yaml").read_text(), Loader=_Loader) for n in LOCAL_MODEL_CRDS
-    ]
-    for crd in found:
-        crd.pop("status", None)
+    found = _definitions(*(folder / f"serving.kserve.io_{name.partition('.')[0]}.yaml" for name in LOCAL_MODEL_CRDS))
     assert [crd["metadata"]["name"] for crd in found] == list(LOCAL_MODEL_CRDS)
     return found
 
 
 def inference_crds() -> list[Object]:
     """Resource definitions of inference pools and of what else the endpoint picker reads: no chart has them."""
-    file = gobuild.module_dir("kserve") / "config" / "llmisvc" / "gateway-inference-extension.yaml"
-    found = [obj for obj in yaml.load_all(file.read_text(), Loader=_Loader) if obj]
-    for crd in found:
-        crd.pop("status", None)
-    return found
+    return _definitions(gobuild.module_dir("kserve") / "config" / "llmisvc" / "gateway-inference-extension.yaml")
 
 
 def optional_crds() -> list[Object]:
     """Resource definitions of other projects, as KServe's own tests install them, without conversion webhooks."""
     folder = gobuild.module_dir("kserve") / "test" / "crds"
-    files = [yaml.load_all((folder / name).read_text(), Loader=_Loader) for name in OPTIONAL_CRDS]
-    found = [obj for file in files for obj in file if obj and obj["kind"] == "CustomResourceDefinition"]
+    found = _definitions(*(folder / name for name in OPTIONAL_CRDS))
     for crd in found:
-        crd.pop("status", None)
         crd["spec"].pop("conversion", None)
     return found
+
+
+def _definitions(*files: Path) -> list[Object]:
+    """The resource definitions of these files, as one applies them."""
+    found = [obj for file in files for obj in yaml.load_all(file.read_text(), Loader=_Loader) if obj]
+    definitions = [obj for obj in found if obj["kind"] == "CustomResourceDefinition"]
+    for crd in definitions:
+        crd.pop("status", None)
+    return definitions

@@ -20,6 +20,11 @@ Object = dict[str, Any]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+# What restricted Pod Security wants of a container, and more: its files stay as the image has them.
+RESTRICTED: Object = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+READ_ONLY: Object = {**RESTRICTED, "readOnlyRootFilesystem": True}
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A cluster that `kubeconfig` leads to."""
@@ -59,10 +64,7 @@ class Cluster:
         """Until the API server serves the named resource definitions."""
         for name in names:
             until(
-                lambda name=name: any(
-                    condition["type"] == "Established" and condition["status"] == "True"
-                    for condition in ((self.get("crd", name) or {}).get("status") or {}).get("conditions") or []
-                ),
+                lambda name=name: holds(self.get("crd", name), "Established"),
                 timeout,
                 f"resource definition {name} is not established",
             )
@@ -94,6 +96,16 @@ def kustomize(folder: Path) -> list[Object]:
     return list(yaml.load_all(out(gobuild.program("kubectl"), "kustomize", folder), Loader=_Loader))
 
 
+def conditions(obj: Object | None) -> dict[str, Object]:
+    """The conditions of an object's status by their type; empty for an object that is not there or says nothing yet."""
+    return {found["type"]: found for found in ((obj or {}).get("status") or {}).get("conditions") or []}
+
+
+def holds(obj: Object | None, kind: str) -> bool:
+    """Whether an object's condition is true."""
+    return conditions(obj).get(kind, {}).get("status") == "True"
+
+
 def until(happened: Any, timeout: float, otherwise: str, every: float = 0.5) -> None:
     """Wait until `happened()` is true; TimeoutError(`otherwise`) when it does not become so."""
     end = time.monotonic() + timeout
@@ -103,4 +115,4 @@ def until(happened: Any, timeout: float, otherwise: str, every: float = 0.5) -> 
         time.sleep(every)
 
 
-__all__ = ["Cluster", "Object", "kustomize", "out", "until"]
+__all__ = ["READ_ONLY", "RESTRICTED", "Cluster", "Object", "conditions", "holds", "kustomize", "out", "until"]

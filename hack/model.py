@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hack import cached, paths, versions
 from hack.console import StepFailed
-from hack.kube import Cluster, Object, until
+from hack.kube import READ_ONLY, Cluster, Object, holds, until
 from hack.platform import Note
 
 CLAIM = "demo-models"
@@ -29,11 +29,7 @@ def manifests(namespace: str, claim: str = CLAIM, path: str = MODEL, *, create_c
         "command": ["python3", f"/script/{SCRIPT.name}", f"/models/{path}"],
         "env": [{"name": "HOME", "value": "/tmp"}, {"name": "OMP_NUM_THREADS", "value": "1"}],
         "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": READ_ONLY,
         "volumeMounts": [
             {"name": "models", "mountPath": "/models"},
             {"name": "script", "mountPath": "/script"},
@@ -75,9 +71,10 @@ def fill(
     cluster.apply(objects)
 
     def finished() -> bool:
-        status = (cluster.get("job", name, "-n", namespace) or {}).get("status", {})
+        job = cluster.get("job", name, "-n", namespace) or {}
+        status = job.get("status", {})
         note(f"job {name}: {'running' if status.get('active') else 'waiting'}")
-        if any(c["type"] == "Failed" and c["status"] == "True" for c in status.get("conditions", [])):
+        if holds(job, "Failed"):
             words = cluster.kubectl("-n", namespace, "logs", f"job/{name}", "--tail=5", check=False)
             raise StepFailed(f"job {name} failed: {words.strip()}", f"kubectl -n {namespace} describe job {name}")
         return bool(status.get("succeeded"))

@@ -14,7 +14,7 @@ from cryptography import x509
 from hack import cached, deps, keda, kserve, lws, prometheus
 from hack.certificates import Authority
 from hack.console import StepFailed
-from hack.kube import Cluster, Object, until
+from hack.kube import Cluster, Object, holds, until
 from hack.paths import CHARTS, VALUES
 from hack.shell import CommandFailed
 
@@ -126,7 +126,7 @@ def install_keda(cluster: Cluster, note: Note) -> None:
     wanted = keda.objects(certificate(cluster, keda.NAMESPACE, keda.CERTIFICATE_SECRET, keda.HOSTS))
     _apply_once(cluster, wanted, keda.NAMESPACE, keda.OPERATOR, note, "KEDA's resource definitions, webhooks, operator")
     cluster.wait_established(keda.CRDS)
-    until(lambda: _available(cluster, keda.API), 60, f"{keda.API} is not available")
+    until(lambda: holds(cluster.get("apiservice", keda.API), "Available"), 60, f"{keda.API} is not available")
     until(lambda: refused_by(cluster, keda.REFUSED, keda.WEBHOOK), 60, "KEDA's webhook does not answer")
     known_to_kserve(cluster, keda.CRDS[0], note)
 
@@ -229,12 +229,6 @@ def refused_by(cluster: Cluster, probe: Object, webhook: str) -> bool:
     except CommandFailed as error:
         return f'admission webhook "{webhook}" denied' in error.output
     return False
-
-
-def _available(cluster: Cluster, api: str) -> bool:
-    """Whether the API server reaches the server of another API."""
-    conditions = (cluster.get("apiservice", api) or {}).get("status", {}).get("conditions", [])
-    return any(condition["type"] == "Available" and condition["status"] == "True" for condition in conditions)
 
 
 def uninstall(cluster: Cluster, note: Note) -> None:

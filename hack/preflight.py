@@ -17,7 +17,7 @@ import yaml
 from kubernetes.utils import quantity
 
 from hack import deps, gobuild, keda, kserve, lws
-from hack.kube import Cluster, Object
+from hack.kube import Cluster, Object, conditions, holds
 from hack.paths import CHARTS
 from hack.shell import CommandFailed, out
 
@@ -126,10 +126,9 @@ def _scaling(cluster: Cluster, release: list[Object], namespace: str, found: Fin
             f"resource definition {keda.CRDS[0]}: is not in the cluster and global.llm.autoscaling needs it; install KEDA 2.20"
         )
         return
-    api = cluster.get("apiservice", keda.API) or {}
-    conditions = {c["type"]: c for c in api.get("status", {}).get("conditions", [])}
-    if conditions.get("Available", {}).get("status") != "True":
-        why = conditions.get("Available", {}).get("message", "nobody serves it")
+    api = cluster.get("apiservice", keda.API)
+    if not holds(api, "Available"):
+        why = conditions(api).get("Available", {}).get("message", "nobody serves it")
         found.problems.append(f"KEDA: {keda.API} is not available ({why}), so that nothing would scale; see its pods")
     targets = {spec["scaleTargetRef"]["name"] for spec in ours.values()}
     made = {*ours, *(f"keda-hpa-{name}" for name in ours)}
@@ -511,14 +510,14 @@ def _nodes(cluster: Cluster, release: list[Object], _namespace: str, found: Find
         found.warnings.extend(f"{message}; global.llm.autoscaling may ask for so many" for message in more)
 
 
-def _unplaced(nodes: list[Object], services: list[Object]) -> list[str]:
-    """A message for each form of pod that has no room."""
+def _unplaced(nodes: list[Object], wanted: list[Object]) -> list[str]:
+    """A message for each form of pod of the services `wanted` that has no room."""
     left = {
         node["metadata"]["name"]: {key: _number(amount) for key, amount in node["status"].get("allocatable", {}).items()}
         for node in nodes
     }
     messages = []
-    forms = [pods for service in services for pods in pods_of(service) if pods.count]
+    forms = [pods for service in wanted for pods in pods_of(service) if pods.count]
     # The largest first, as each is put onto the first node with room: what fits so fits.
     for pods in sorted(forms, key=lambda pods: max(_devices(pods).values(), default=Decimal(0)), reverse=True):
         matching = [node for node in nodes if not _unfit(node, pods.spec)]

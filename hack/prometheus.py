@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import yaml
 
 from hack import cached, versions
-from hack.kube import Cluster, Object
+from hack.kube import READ_ONLY, Cluster, Object
 
 NAMESPACE = "monitoring"
 NAME = "prometheus"
@@ -128,11 +128,7 @@ def _pod() -> Object:
         "ports": [{"name": "http", "containerPort": PORT}],
         "readinessProbe": {"httpGet": {"path": "/-/ready", "port": "http"}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": READ_ONLY,
         "volumeMounts": [
             {"name": "configuration", "mountPath": "/etc/prometheus/prometheus.yml", "subPath": "prometheus.yml"},
             {"name": "rules", "mountPath": "/etc/prometheus/rules"},

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hack import deps, kserve
 from hack.console import Timeline, say
-from hack.kube import Object
+from hack.kube import Object, conditions
 from hack.paths import VALUES
 from tests.harness import nodes, render, thaw
 from tests.harness.controlplane import ControlPlane, install_kserve, namespace, running
@@ -167,8 +167,7 @@ def _owner(obj: Object) -> str:
 
 
 def _available(deployment: Object) -> datetime.datetime:
-    (condition,) = (c for c in deployment["status"]["conditions"] if c["type"] == "Available")
-    return _time(condition["lastTransitionTime"])
+    return _time(conditions(deployment)["Available"]["lastTransitionTime"])
 
 
 def _time(text: str) -> datetime.datetime:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hack import deps, diff
-from hack.kube import Object, until
+from hack.kube import Object, conditions, until
 from hack.paths import CHARTS, VALUES
 from hack.shell import CommandFailed
 from tests.controlplane import merged
@@ -292,8 +292,7 @@ def compared(plane: ControlPlane, before: Object, after: Object) -> diff.Report:
 
 
 def _condition(name: str, plane: ControlPlane, kind: str = "WorkloadsReady") -> Object | None:
-    found = (plane.cluster.get(SERVICE, name, "-n", NAMESPACE) or {}).get("status", {}).get("conditions", [])
-    return next((condition for condition in found if condition["type"] == kind), None)
+    return conditions(plane.cluster.get(SERVICE, name, "-n", NAMESPACE)).get(kind)
 
 
 WORKER = {"worker": ENGINE}

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from hack import keda, kserve, lws, preflight
-from hack.kube import Cluster, Object, until
+from hack.kube import Cluster, Object, holds, until
 from hack.paths import VALUES
 from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
 from tests.harness import nodes, render, thaw
@@ -456,13 +456,8 @@ def keda_ready(ready: ControlPlane) -> Iterator[ControlPlane]:
     api = {"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100}
     kind = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService"}
     with there(ready.cluster, {**kind, "metadata": {"name": keda.API}, "spec": api}):
-        until(lambda: _available(ready.cluster), 10, "a local APIService is not available")
+        until(lambda: holds(ready.cluster.get("apiservice", keda.API), "Available"), 10, "a local APIService is not available")
         yield ready
-
-
-def _available(cluster: Cluster) -> bool:
-    conditions = (cluster.get("apiservice", keda.API) or {}).get("status", {}).get("conditions", [])
-    return any((c["type"], c["status"]) == ("Available", "True") for c in conditions)
 
 
 def test_without_keda_nothing_would_scale(ready: ControlPlane) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from hack import kserve, preflight, scale
-from hack.kube import Object, until
+from hack.kube import Object, conditions, holds, until
 from tests.controlplane.conftest import GATEWAY
 from tests.harness import Scenario, nodes, render, thaw
 from tests.harness.controlplane import ControlPlane, install_lws, namespace
@@ -84,14 +84,6 @@ def role(pod: Object) -> str:
     return "prefill" if pod["metadata"]["labels"]["app.kubernetes.io/component"].endswith("-prefill") else "main"
 
 
-def ready(pod: Object) -> bool:
-    return condition(pod, "Ready").get("status") == "True"
-
-
-def condition(pod: Object, kind: str) -> Object:
-    return next((c for c in pod["status"].get("conditions", []) if c["type"] == kind), {})
-
-
 def devices(pod: Object, device: str) -> int:
     (main,) = (container for container in pod["spec"]["containers"] if container["name"] == "main")
     return int(main["resources"]["requests"][device])
@@ -115,7 +107,7 @@ def test_a_deploy_file_goes_onto_its_nodes(fleet: ControlPlane, scenario: Scenar
     create(fleet, release)
     try:
         until(
-            lambda: sum(map(ready, engines(fleet, scenario.name))) == sum(wanted.values()),
+            lambda: sum(holds(pod, "Ready") for pod in engines(fleet, scenario.name)) == sum(wanted.values()),
             60,
             f"{scenario.name}: not every engine is ready",
         )
@@ -155,7 +147,11 @@ def seventy(fleet: ControlPlane) -> Iterator[tuple[ControlPlane, list[Object]]]:
     release = objects(next(scenario for scenario in DEPLOYS if scenario.name == "deploy-70b"), "seventy")
     yield fleet, release
     fleet.cluster.kubectl("uncordon", *full)
-    until(lambda: sum(map(ready, engines(fleet, "seventy"))) == 1, 60, "a node that comes back does not take the pod")
+    until(
+        lambda: sum(holds(pod, "Ready") for pod in engines(fleet, "seventy")) == 1,
+        60,
+        "a node that comes back does not take the pod",
+    )
     remove(fleet, "seventy")
 
 
@@ -163,7 +159,7 @@ def wait_unplaced(plane: ControlPlane, why: str) -> None:
     """Until the scheduler says of the only pod that it cannot place it, and why."""
 
     def messages() -> list[str]:
-        return [condition(pod, "PodScheduled").get("message", "") for pod in engines(plane, "seventy")]
+        return [conditions(pod).get("PodScheduled", {}).get("message", "") for pod in engines(plane, "seventy")]
 
     until(lambda: any(why in message for message in messages()), 60, f"the scheduler does not say {why!r}")
 
@@ -202,20 +198,27 @@ def test_a_restart_needs_room_and_stop_makes_it(seventy: tuple[ControlPlane, lis
     plane, release = seventy
     plane.cluster.kubectl("uncordon", "nvidia-h100-80gb-1")
     create(plane, release)
-    until(lambda: sum(map(ready, engines(plane, "seventy"))) == 1, 60, "the first pod is not ready")
+    until(lambda: sum(holds(pod, "Ready") for pod in engines(plane, "seventy")) == 1, 60, "the first pod is not ready")
     plane.cluster.kubectl(
         "patch", SERVICE, "seventy", "-n", NAMESPACE, "--type=merge", "-p", '{"spec": {"annotations": {"new": "yes"}}}'
     )
     until(lambda: len(engines(plane, "seventy")) == 2, 60, "the change starts no new pod")
     old, new = sorted(engines(plane, "seventy"), key=lambda pod: "new" in pod["metadata"].get("annotations", {}))
-    assert ready(old)
-    until(lambda: "Insufficient" in condition(find(plane, new), "PodScheduled").get("message", ""), 30, "the new pod is placed")
-    assert ready(find(plane, old))
+    assert holds(old, "Ready")
+    until(
+        lambda: "Insufficient" in conditions(find(plane, new)).get("PodScheduled", {}).get("message", ""),
+        30,
+        "the new pod is placed",
+    )
+    assert holds(find(plane, old), "Ready")
     plane.cluster.kubectl("annotate", SERVICE, "seventy", "-n", NAMESPACE, "serving.kserve.io/stop=true")
     until(lambda: not engines(plane, "seventy"), 60, "stop leaves pods")
     plane.cluster.kubectl("annotate", SERVICE, "seventy", "-n", NAMESPACE, "serving.kserve.io/stop-")
     until(
-        lambda: ["new" in pod["metadata"].get("annotations", {}) and ready(pod) for pod in engines(plane, "seventy")] == [True],
+        lambda: (
+            ["new" in pod["metadata"].get("annotations", {}) and holds(pod, "Ready") for pod in engines(plane, "seventy")]
+            == [True]
+        ),
         60,
         "no start",
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from hack import gobuild
-from hack.kube import Object, until
+from hack.kube import Object, holds, until
 from tests.harness.controlplane import ControlPlane, free_port
 
 # Of the controller manager, what a release needs: pods of Deployments, accounts of namespaces, volumes of claims, clean-up.
@@ -104,8 +104,7 @@ def add(plane: ControlPlane, nodes: list[Node]) -> None:
 
 
 def _ready(plane: ControlPlane, name: str) -> bool:
-    node = plane.cluster.get("node", name) or {}
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in node.get("status", {}).get("conditions", []))
+    return holds(plane.cluster.get("node", name), "Ready")
 
 
 def storage(plane: ControlPlane) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hack import demo, downloads, model, versions
-from hack.kube import Cluster, Object, until
+from hack.kube import RESTRICTED, Cluster, Object, conditions, holds, until
 from tests.harness import hub as stand_in
 from tests.smoke import releases
 
@@ -57,7 +57,7 @@ def _hub(rate: int) -> list[Object]:
         ],
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
         "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
-        "securityContext": releases.RESTRICTED,
+        "securityContext": RESTRICTED,
         "volumeMounts": [
             {"name": "script", "mountPath": "/script"},
             {"name": "model", "mountPath": "/hub/smoke/tiny", "subPath": model.MODEL, "readOnly": True},
@@ -90,15 +90,11 @@ def job(cluster: Cluster, name: str = NAME) -> Object:
 def condition(cluster: Cluster, kind: str, name: str = NAME) -> Object:
     """A condition of the Job, once it is true."""
 
-    def there() -> list[Object]:
-        conditions = job(cluster, name).get("status", {}).get("conditions", [])
-        return [entry for entry in conditions if entry["type"] == kind and entry["status"] == "True"]
-
     try:
-        until(lambda: bool(there()), 180, f"the download did not become {kind}", every=1)
+        until(lambda: holds(job(cluster, name), kind), 180, f"the download did not become {kind}", every=1)
     except TimeoutError as error:
         raise TimeoutError(f"{error}\n{downloads.report(cluster)}") from error
-    return there()[0]
+    return conditions(job(cluster, name))[kind]
 
 
 def gate(cluster: Cluster) -> str:
@@ -120,7 +116,7 @@ def on_the_volume(cluster: Cluster, script: str) -> str:
         "name": "own",
         "image": versions.images()["storage-initializer"].ref,
         "command": ["python3", "-c", script],
-        "securityContext": releases.RESTRICTED,
+        "securityContext": RESTRICTED,
         "volumeMounts": [{"name": "weights", "mountPath": "/volume"}],
     }
     metadata = {"name": "own", "namespace": demo.NAMESPACE}

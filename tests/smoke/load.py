@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hack import demo, versions
-from hack.kube import Cluster, until
+from hack.kube import RESTRICTED, Cluster, until
 from tests.smoke import releases
 
 # A connection for each request, as those of many clients: kube-proxy then chooses among the pods that are ready.
@@ -87,7 +87,7 @@ def load(
         "command": ["python3", "-c", SCRIPT],
         "env": [{"name": key, "value": value} for key, value in env.items()],
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
-        "securityContext": releases.RESTRICTED,
+        "securityContext": RESTRICTED,
     }
     spec = {
         "terminationGracePeriodSeconds": 0,

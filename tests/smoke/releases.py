@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from hack import demo
-from hack.kube import Cluster, Object, until
+from hack.kube import Cluster, Object, holds, until
 from hack.paths import CHARTS, VALUES
 from tests.harness import values_file
 from tests.smoke.engine import Engine
 
 # Two engines that start at once, each on almost a core, leave something for the cluster on a machine with two.
 ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "900m", "memory": "2Gi"}}
-# What restricted Pod Security wants of a container, and of a pod.
-RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+# What restricted Pod Security wants of a pod.
 NOT_ROOT = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
 # values/demo.yaml: kv-cache-memory-bytes
 CACHE_BYTES = 64 * 1024**2
@@ -70,7 +69,7 @@ def ready(cluster: Cluster, labels: str, count: int, timeout: float = 300) -> li
 
     def happened() -> bool:
         found = pods(cluster, labels)
-        return len(found) == count and all(is_ready(pod) for pod in found)
+        return len(found) == count and all(holds(pod, "Ready") for pod in found)
 
     try:
         until(happened, timeout, f"not {count} ready pods of {labels}", every=1)
@@ -88,7 +87,3 @@ def wait_gone(cluster: Cluster, labels: str, before: Iterable[Object], timeout: 
         f"old pods of {labels} stay",
         every=1,
     )
-
-
-def is_ready(pod: Object) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))

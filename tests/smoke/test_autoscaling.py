@@ -19,7 +19,7 @@ import yaml
 
 from hack import demo, kserve, prometheus
 from hack import keda as operator
-from hack.kube import Cluster, until
+from hack.kube import Cluster, conditions, holds, until
 from tests.harness.components import overlay
 from tests.smoke import releases
 from tests.smoke.engine import Engine
@@ -106,9 +106,8 @@ class Watch:
 
     def conditions(self) -> dict[str, str]:
         """The ScaledObject's: type to status and message."""
-        found = self.cluster.get("scaledobject", self.child, "-n", demo.NAMESPACE) or {}
-        conditions = found.get("status", {}).get("conditions", [])
-        return {c["type"]: f"{c['status']}: {c.get('message', '')}" for c in conditions}
+        found = conditions(self.cluster.get("scaledobject", self.child, "-n", demo.NAMESPACE))
+        return {kind: f"{c['status']}: {c.get('message', '')}" for kind, c in found.items()}
 
     def table(self) -> str:
         """When what changed: seconds, metric, wanted, ready."""
@@ -182,7 +181,7 @@ def served(cluster: Cluster) -> dict[str, float]:
     """Requests that each engine has finished, by pod."""
     found = {}
     for pod in releases.pods(cluster, releases.workload(NAME)):
-        if releases.is_ready(pod):
+        if holds(pod, "Ready"):
             with Engine.connect(cluster, demo.NAMESPACE, NAME, pod["metadata"]["name"]) as engine:
                 found[pod["metadata"]["name"]] = engine.metric("vllm:request_success_total")
     return found

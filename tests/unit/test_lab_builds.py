@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hack import cluster, gobuild, versions
+from hack import gobuild, keda, versions
 from hack.console import StepFailed
 from hack.lab import builds, engine_image, images, lock, node_image
 from hack.lab.builds import Part
@@ -50,8 +50,8 @@ def test_parts_of_all_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_images_of_one_module_are_built_after_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gobuild, "is_built", lambda module: False)
-    found = builds.parts(cluster.KEDA)
-    assert [part.title for part in found] == ["Go: keda", *(f"image: {name}" for name in cluster.KEDA)]
+    found = builds.parts(keda.DEPLOYMENTS.values())
+    assert [part.title for part in found] == ["Go: keda", *(f"image: {name}" for name in keda.DEPLOYMENTS.values())]
     assert {part.needs for part in found[1:]} == {("Go: keda",)}
 
 
