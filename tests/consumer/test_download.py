@@ -692,8 +692,8 @@ def sparse(folder: Path, size: int) -> Path:
 def test_memory_does_not_grow_with_the_model(tmp_path: Path) -> None:
     """The Job's limit is 512Mi for every model.
 
-    LLM_STACK_SPARSE_GIB=50 is the whole proof, of about three minutes: the files are holes, but a volume of that size is needed for
-    the download to begin (`--basetemp` on a tmpfs with size=64g, which the holes do not fill).
+    LLM_STACK_SPARSE_GIB=50 is the whole proof, of about three minutes: the files are holes, but a volume of that size is needed
+    for the download to begin (`--basetemp` on a tmpfs with size=64g, which the holes do not fill).
     """
     peaks = {}
     for size in (50 * MIB, int(os.environ.get("LLM_STACK_SPARSE_GIB", "2")) << 30):

@@ -8,7 +8,7 @@ The plan of {{ $plan.name }} (also in ConfigMap {{ $plan.children.planConfigMap 
 Next:
 {{- range $plan.workloads }}
   {{- /* an engine of a first install waits for the download */ -}}
-  {{- $timeout := add (mul .startup.periodSeconds .startup.failureThreshold) ($plan.cache.gateSeconds | default 0) }}
+  {{- $timeout := add .startup.seconds ($plan.cache.gateSeconds | default 0) }}
   {{- if eq .kind "Deployment" }}
   kubectl -n {{ $root.Release.Namespace }} rollout status deployment/{{ .child }} --timeout={{ $timeout }}s
   {{- else }}

@@ -7,16 +7,19 @@ over the pods and divided by the target of one (AverageValue); a latency is comp
 because nobody asks, as the pods themselves say, that counts as zero.
 */}}
 
-{{/* In: the context with `side`. Adds to the side: autoscaling, empty where its count is fixed. */}}
+{{/* In: the context with `side`. Adds to the side: startSeconds, autoscaling, empty where its count is fixed. */}}
 {{- define "llm-common.plan.autoscaling" -}}
 {{- $plan := .plan -}}
 {{- $side := .side -}}
 {{- $common := .llm.autoscaling -}}
 {{- $main := eq $side.side "main" -}}
-{{- $path := ternary "global.llm.autoscaling" "global.llm.prefill.autoscaling" $main -}}
-{{- $wanted := ternary $common .llm.prefill.autoscaling $main -}}
+{{- $path := $side.paths.autoscaling -}}
+{{- $wanted := $side.scaling -}}
 {{- $least := int64 $wanted.minReplicas -}}
 {{- $most := int64 $wanted.maxReplicas -}}
+{{- /* 90 s of imports, compilation and graphs, and the weights at 500 MB/s, both assumed; the startup budget is for the worst case */ -}}
+{{- $start := int64 $common.startSeconds | default (add 90 (div $plan.model.weightBytes (mul 500000000 $side.nodes))) -}}
+{{- $_ := set $side "startSeconds" $start -}}
 {{- $_ := set $side "autoscaling" dict -}}
 {{- if not $common.enabled -}}
 {{- else if lt $most $least -}}
@@ -27,7 +30,6 @@ because nobody asks, as the pods themselves say, that counts as zero.
   {{- if ne $side.fixed 1 -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: %d is a fixed count and %s lets it scale; remove it, or set %s.minReplicas" $side.paths.replicas $side.fixed $path $path)) -}}
   {{- end -}}
-  {{- $start := int64 $common.startSeconds | default (include "llm-common.startSeconds" (dict "bytes" (div $plan.model.weightBytes $side.nodes)) | int64) -}}
   {{- $found := dict "triggers" list "texts" list "outlives" list "prometheus" false "loads" false -}}
   {{- $context := dict "root" .root "plan" $plan "side" $side "path" $path "common" $common "router" .llm.router.enabled "found" $found "most" $most -}}
   {{- range $name, $signal := $wanted.signals | default (dict "requests" dict) -}}
@@ -36,7 +38,7 @@ because nobody asks, as the pods themselves say, that counts as zero.
     {{- include "llm-common.plan.signal" $context -}}
   {{- end -}}
   {{- if (get $side.args "disable-log-stats") -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.disable-log-stats: takes away the metrics that global.llm.autoscaling reads; remove it" (ternary "global.llm.engine.args" "global.llm.prefill.args" $main))) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.disable-log-stats: takes away the metrics that global.llm.autoscaling reads; remove it" $side.paths.args)) -}}
   {{- end -}}
   {{- if and $found.prometheus (not $found.loads) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.signals: waitingRequests alone is 0 while all engines are full and none waits, so that engines are taken away and come back; set runningRequests or requests beside it" $path)) -}}
@@ -58,7 +60,7 @@ because nobody asks, as the pods themselves say, that counts as zero.
     {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "global.llm.autoscaling.pollingInterval: %d s is longer than an engine's start, about %d s; set less" (int64 $common.pollingInterval) $start)) -}}
   {{- end -}}
   {{- $_ := set $side "autoscaling" (dict
-        "minReplicas" $least "maxReplicas" $most "startSeconds" $start
+        "minReplicas" $least "maxReplicas" $most
         "pollingInterval" (int64 $common.pollingInterval) "cooldownPeriod" (int64 $common.cooldownPeriod)
         "triggers" $found.triggers
         "behavior" ($common.behavior | default (include "llm-common.scalingBehavior" (dict "start" $start) | fromYaml))) -}}
@@ -69,12 +71,6 @@ because nobody asks, as the pods themselves say, that counts as zero.
   {{- end -}}
   {{- include "llm-common.plan.derive" (dict "plan" $plan "what" (ternary "autoscaling" "prefill scaling" $main) "value" (printf "%d to %d, by %s" $least $most (join "; " $found.texts)) "from" (printf "%s; an engine starts in about %d s" $path $start)) -}}
 {{- end -}}
-{{- end }}
-
-{{/* Seconds in which an engine usually starts: 90 s of imports, compilation and graphs (facts of docs/autoscaling.md), and its weights at
-500 MB/s. The startup budget is for the worst case. In: bytes (of one pod). Out: text. */}}
-{{- define "llm-common.startSeconds" -}}
-{{- add 90 (div (int64 .bytes) 500000000) -}}
 {{- end }}
 
 {{/* What is true of all sides. */}}
@@ -152,8 +148,8 @@ scaleDown:
       periodSeconds: 60
 {{- end }}
 
-{{/* What is known by name. metrics: added up; type: of the HorizontalPodAutoscaler's target; share: of what an engine computes at once,
-where no target is set; keys: beside `target`; not: the role that it says nothing about. */}}
+{{/* What is known by name. metrics: added up; type: of the HorizontalPodAutoscaler's target; keys: beside `target`; not: the role that it
+says nothing about; router: whether the endpoint picker is asked; unit: what a target says, where the plan derives none. */}}
 {{- define "llm-common.signals" -}}
 requests: {metrics: [runningRequests, waitingRequests], type: AverageValue, keys: []}
 runningRequests: {metrics: [runningRequests], type: AverageValue, keys: []}
@@ -268,7 +264,7 @@ most. */}}
   {{- $_ := set .into "target" (toString $least) -}}
   {{- $_ := set .into "why" $why -}}
 {{- else if eq .name "waitingRequests" -}}
-  {{- $_ := set .into "target" (toString (ternary $least (max 1 (div $slots 8)) $prefill)) -}}
+  {{- $_ := set .into "target" (toString (ternary $least .side.queue $prefill)) -}}
   {{- $_ := set .into "why" (ternary $why (printf "an eighth of the %d that one computes at once" $slots) $prefill) -}}
 {{- else if eq .name "kvCacheUsage" -}}
   {{- $_ := set .into "target" "0.8" -}}

@@ -28,7 +28,7 @@ cacheWarning. */}}
 {{- $accelerator := .context.accelerator -}}
 {{- $args := $side.args -}}
 {{- $parallel := $side.paths.parallel -}}
-{{- $arguments := ternary "global.llm.engine.args" "global.llm.prefill.args" (eq $side.side "main") -}}
+{{- $arguments := $side.paths.args -}}
 {{- $weightBytes := $plan.model.weightBytes -}}
 {{- /* `quantization: fp8` over weights of two bytes: vLLM casts them while it loads */ -}}
 {{- if and (eq (toString (get $args "quantization")) "fp8") (gt (float64 $weightBytes) (mulf 1.9 ($model.parameters | default $weightBytes))) -}}
@@ -99,6 +99,7 @@ cacheWarning. */}}
 {{- if and $known $fit.length -}}
   {{- $_ := set $side "slots" (min $side.sequences (max 1 (div (mul $ranks $fit.tokens) (min 4096 $fit.length)))) -}}
 {{- end -}}
+{{- $_ := set $side "queue" (max 1 (div (int64 $side.slots) 8)) -}}
 {{- $from := printf "the smallest number of %s devices that fits" $plan.acceleratorKey -}}
 {{- if $side.wanted.profile -}}{{- $from = printf "%s.profile %s of %d %s devices" $parallel $side.wanted.profile $total $plan.acceleratorKey -}}
 {{- else if .asked -}}{{- $from = printf "%s.tensor" $parallel -}}

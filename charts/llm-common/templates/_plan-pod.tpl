@@ -56,7 +56,8 @@ vLLM keeps offloaded KV cache there as well (v1/kv_offload/cpu/shared_offload_re
 {{- $_ := set $side "supplementalGroups" $groups -}}
 {{- /* start-up: imports and compilation, then the weights at 100 MB/s, what a network volume gives on a bad day */ -}}
 {{- $seconds := int64 $overrides.startupSeconds | default (add 600 (div $weights 100000000)) -}}
-{{- $_ := set $side "startup" (dict "periodSeconds" 5 "failureThreshold" (div (add $seconds 4) 5)) -}}
+{{- $tries := div (add $seconds 4) 5 -}}
+{{- $_ := set $side "startup" (dict "periodSeconds" 5 "failureThreshold" $tries "seconds" (mul 5 $tries)) -}}
 {{- $from = ternary (printf "600 s and %d bytes of weights at 100 MB/s" $weights) "global.llm.overrides.startupSeconds" (empty $overrides.startupSeconds) -}}
 {{- if eq $side.side "main" -}}
   {{- include "llm-common.plan.derive" (dict "plan" $plan "what" "startup budget" "value" (printf "%d s" $seconds) "from" $from) -}}

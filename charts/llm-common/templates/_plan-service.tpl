@@ -50,15 +50,18 @@ Parts of the plan: the service's name, what KServe makes of it, and how requests
 {{- $autoscaling := .llm.autoscaling -}}
 {{- $workloads := list (dict
       "side" "main" "role" (ternary "decode" "both" $prefill.enabled) "words" ""
-      "paths" (dict "parallel" "global.llm.parallel" "replicas" "global.llm.replicas" "resources" "global.llm.overrides.resources")
-      "wanted" .llm.parallel "args" $common "replicas" (int64 .llm.replicas)
-      "port" (ternary 8001 $plan.port $prefill.enabled) "disruptionBudget" $plan.name) -}}
+      "paths" (dict "parallel" "global.llm.parallel" "replicas" "global.llm.replicas" "resources" "global.llm.overrides.resources"
+        "args" "global.llm.engine.args" "autoscaling" "global.llm.autoscaling")
+      "wanted" .llm.parallel "args" $common "scaling" $autoscaling "replicas" (int64 .llm.replicas)
+      "port" (ternary 8001 $plan.port $prefill.enabled) "name" $plan.name) -}}
 {{- if $prefill.enabled -}}
   {{- $workloads = append $workloads (dict
         "side" "prefill" "role" "prefill" "words" "prefill "
-        "paths" (dict "parallel" "global.llm.prefill.parallel" "replicas" "global.llm.prefill.replicas" "resources" "global.llm.prefill.resources")
-        "wanted" $prefill.parallel "args" (mustMergeOverwrite (deepCopy $common) (deepCopy $prefill.args)) "replicas" (int64 $prefill.replicas)
-        "port" $plan.port "disruptionBudget" (printf "%s-prefill" $plan.name)) -}}
+        "paths" (dict "parallel" "global.llm.prefill.parallel" "replicas" "global.llm.prefill.replicas" "resources" "global.llm.prefill.resources"
+          "args" "global.llm.prefill.args" "autoscaling" "global.llm.prefill.autoscaling")
+        "wanted" $prefill.parallel "args" (mustMergeOverwrite (deepCopy $common) (deepCopy $prefill.args))
+        "scaling" $prefill.autoscaling "replicas" (int64 $prefill.replicas)
+        "port" $plan.port "name" (printf "%s-prefill" $plan.name)) -}}
 {{- else -}}
   {{- $given := (.given.prefill | default dict) -}}
   {{- range $key := keys (omit $given "enabled") | sortAlpha -}}
@@ -70,11 +73,9 @@ Parts of the plan: the service's name, what KServe makes of it, and how requests
 {{- /* what volumes, budgets and spare devices must do for is the largest number of engines */ -}}
 {{- range $workloads -}}
   {{- $_ := set . "fixed" .replicas -}}
-  {{- $path := ternary "global.llm.autoscaling" "global.llm.prefill.autoscaling" (eq .side "main") -}}
-  {{- $scaling := ternary $autoscaling $prefill.autoscaling (eq .side "main") -}}
-  {{- if and $autoscaling.enabled (gt (int64 $scaling.maxReplicas) (int64 $scaling.minReplicas)) -}}
-    {{- $_ := set . "replicas" (int64 $scaling.maxReplicas) -}}
-    {{- $_ := set . "mostFrom" (printf "%s.maxReplicas" $path) -}}
+  {{- if and $autoscaling.enabled (gt (int64 .scaling.maxReplicas) (int64 .scaling.minReplicas)) -}}
+    {{- $_ := set . "replicas" (int64 .scaling.maxReplicas) -}}
+    {{- $_ := set . "mostFrom" (printf "%s.maxReplicas" .paths.autoscaling) -}}
   {{- else -}}
     {{- $_ := set . "mostFrom" .paths.replicas -}}
   {{- end -}}

@@ -30,10 +30,11 @@ Out, in `out`:
   scaling    {enabled, byKServe (no ScaledObject of ours: spec.scaling), authentication (KEDA's parameter to {name, key} of a Secret)}
   workloads  list: the engine, or in disaggregated mode decode, then prefill. Each:
     side        main or prefill              role   both, decode or prefill              words   for what is derived: "", "prefill "
-    paths       {parallel, replicas}         wanted, args  the user's values of this side
+    paths       {parallel, replicas, resources, args, autoscaling}  value paths, for messages
+    wanted, args, scaling  the user's values of this side: parallel, args and autoscaling
     child       name of the Deployment or LeaderWorkerSet      kind      podLabels  by which KServe marks its pods (the
                 leader's, in a group)          components  the values of label app.kubernetes.io/component of all its pods
-    disruptionBudget  name of the PodDisruptionBudget
+    name        of our own objects of this side: PodDisruptionBudget, PodMonitor
     replicas, tensor, data, nodes, devices (of one pod), integers; expert
     groupData, groupLocal  KServe's parallelism.data and dataLocal, by which it counts the pods of a group
     port        of vLLM itself
@@ -42,10 +43,11 @@ Out, in `out`:
     env         list                          resources    sharedMemory (size of /dev/shm, empty for the preset's)
     compilePath  folder of the cache for what is compiled
     disk, diskClaim  where offloaded KV cache goes behind host memory
-    nodeSelector, tolerations, supplementalGroups          startup  {periodSeconds, failureThreshold}
+    nodeSelector, tolerations, supplementalGroups          startup  {periodSeconds, failureThreshold, seconds}
     sequences   requests that an engine computes at once at most     slots   of 4096 tokens, with the cache that it has
-    batchedTokens  of one step at most
-    autoscaling  {minReplicas, maxReplicas, startSeconds, pollingInterval, cooldownPeriod, triggers, behavior, and where set: fallback,
+    queue       requests that may wait for it: an eighth of the slots           batchedTokens  of one step at most
+    startSeconds  in which an engine usually starts
+    autoscaling  {minReplicas, maxReplicas, pollingInterval, cooldownPeriod, triggers, behavior, and where set: fallback,
                 paused}, KEDA's terms; empty where the count is fixed: then `replicas`, else that is the largest
     fixed, mostFrom  `replicas` of the values, and the value path of the largest
 

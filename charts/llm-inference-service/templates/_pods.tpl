@@ -325,7 +325,7 @@ parallelism:
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  name: {{ $workload.disruptionBudget | quote }}
+  name: {{ $workload.name | quote }}
   namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "llm-common.labels" (dict "root" .root "name" .plan.name "component" "llm-inference-service") | nindent 4 }}

@@ -38,7 +38,7 @@ spec:
 {{- $values := .root.Values.monitors -}}
 {{- if $values.enabled -}}
 {{- include "llm-observability.podMonitor" (dict
-      "root" .root "plan" .plan "name" .workload.disruptionBudget "podLabels" .workload.podLabels "port" .workload.port
+      "root" .root "plan" .plan "name" .workload.name "podLabels" .workload.podLabels "port" .workload.port
       "scheme" $values.scheme "tlsConfig" (ternary $values.tlsConfig dict (eq $values.scheme "https"))) -}}
 {{- end -}}
 {{- end }}

@@ -124,8 +124,7 @@ none. In: context. Out: words. */}}
 {{- define "llm-observability.availability" -}}
 {{- $context := . -}}
 {{- $side := .side -}}
-{{- $starts := include "llm-common.startSeconds" (dict "bytes" (div .plan.model.weightBytes $side.nodes)) | int64 -}}
-{{- $budget := mul $side.startup.periodSeconds $side.startup.failureThreshold -}}
+{{- $budget := $side.startup.seconds -}}
 {{- $running := include "llm-common.series" (mustMergeOverwrite (dict "metric" "runningRequests") (pick . "root" "plan" "side")) -}}
 {{- $none := printf "absent(%s)" $running -}}
 {{- /* with none on purpose the only one to know is who knows how many there should be */ -}}
@@ -137,7 +136,7 @@ none. In: context. Out: words. */}}
   {{- end -}}
 {{- end -}}
 {{- if $none -}}
-  {{- include "llm-observability.alert" (dict "context" . "name" "LLMNoCapacity" "severity" "critical" "for" (max 300 $starts) "expr" $none
+  {{- include "llm-observability.alert" (dict "context" . "name" "LLMNoCapacity" "severity" "critical" "for" (max 300 $side.startSeconds) "expr" $none
         "summary" (printf "no %sengine answers" $side.words)
         "description" (printf "Of the pods of %s none is scraped: no engine serves, or Prometheus does not find them." $side.child)) -}}
 {{- end -}}
@@ -162,7 +161,7 @@ none. In: context. Out: words. */}}
 {{- $engines := include "llm-observability.recorded" (dict "context" . "name" "engines:count") -}}
 {{- $each := include "llm-observability.waiting" . -}}
 {{- $for := 600 -}}
-{{- if $side.autoscaling -}}{{- $for = max 600 (mul 2 $side.autoscaling.startSeconds) -}}{{- end -}}
+{{- if $side.autoscaling -}}{{- $for = max 600 (mul 2 $side.startSeconds) -}}{{- end -}}
 {{- include "llm-observability.alert" (dict "context" . "name" "LLMQueueGrowing" "severity" "warning" "for" $for
       "expr" (printf "%s / %s > %s and deriv(%s[15m]) >= 0" $waiting $engines $each $waiting)
       "summary" (printf "requests wait for %sengines, and do not get fewer" $side.words)
@@ -189,7 +188,7 @@ none. In: context. Out: words. */}}
 {{/* Requests that may wait for one engine of the side. In: context. Out: text. */}}
 {{- define "llm-observability.waiting" -}}
 {{- $given := .root.Values.rules.thresholds.waitingRequests -}}
-{{- if $given -}}{{- include "llm-common.number" $given -}}{{- else -}}{{- max 1 (div (int64 .side.slots) 8) -}}{{- end -}}
+{{- if $given -}}{{- include "llm-common.number" $given -}}{{- else -}}{{- .side.queue -}}{{- end -}}
 {{- end }}
 
 {{/* Objectives by how fast they use up what may be missed: 14.4 times as fast as allowed for an hour is 2 % of a month's budget, and 6 times
@@ -269,7 +268,7 @@ for six hours 5 %; the short window ends the alert soon after its cause. */}}
 {{- $side := .side -}}
 {{- $query := pick . "root" "plan" "side" -}}
 {{- if .root.Values.kubeStateMetrics.enabled -}}
-  {{- $budget := mul $side.startup.periodSeconds $side.startup.failureThreshold -}}
+  {{- $budget := $side.startup.seconds -}}
   {{- $started := include "llm-common.series" (mustMergeOverwrite (dict "metric" "containerStarted" "matchers" "container=\"main\"") (pick . "root" "plan" "side")) -}}
   {{- $ready := include "llm-observability.worst" (dict "context" . "metric" "containerReady" "matchers" "container=\"main\"") -}}
   {{- include "llm-observability.alert" (dict "context" . "name" "LLMStartupBudget" "severity" "warning" "for" 0
