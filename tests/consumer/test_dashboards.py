@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hack import gobuild
+from hack import cached, gobuild
 from hack.shell import run
 from tests.consumer.test_alerts import RELEASES
 from tests.consumer.test_metrics import ROWS
@@ -19,6 +20,7 @@ from tests.harness.components import OBSERVING_CHART, overlay
 from tests.unit.models import UMBRELLA, llm
 
 PICKED = [scenario for scenario in (*SCENARIOS, *EXAMPLES) if scenario.name != "platform"]
+GRAFANA = Path(__file__).parent / "grafana"
 # A query of one's own asks what it likes.
 OWN = re.compile(r"\b(vllm|llm_stack|keda|kube|inference|process|http)[_:][a-z0-9_:]+")
 
@@ -113,6 +115,50 @@ def test_every_query_parses(scenario: Scenario, tmp_path: Path) -> None:
     found = [expression for dashboard in dashboards(observed(scenario)).values() for expression in expressions(dashboard)]
     assert len(found) > 20
     assert promtool_refuses(found, tmp_path) == ""
+
+
+@pytest.fixture(scope="module")
+def types() -> Path:
+    """Grafana's own types of dashboards, and the compiler that compares with them."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not installed, and Grafana publishes its types there")
+
+    def install(folder: Path) -> None:
+        shutil.copytree(GRAFANA, folder)
+        run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder)
+
+    return cached.artifact("npm", "grafana", cached.key(GRAFANA), install)
+
+
+def grafana_refuses(found: Iterable[Any], types: Path, folder: Path) -> str:
+    """What is no field of Grafana's, lacks one, or has another value than Grafana knows."""
+    lines = [f'import type {{ Checked }} from "{types}/dashboard";']
+    lines += [f"export const dashboard{index}: Checked = {json.dumps(dashboard)};" for index, dashboard in enumerate(found)]
+    (folder / "dashboards.ts").write_text("\n".join(lines))
+    options = ("--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext")
+    done = run(types / "node_modules" / ".bin" / "tsc", *options, folder / "dashboards.ts", check=False)
+    return done.stdout
+
+
+def test_grafana_has_these_fields(types: Path, tmp_path: Path) -> None:
+    every = [dashboard for name in RELEASES for dashboard in dashboards(render(UMBRELLA, values=RELEASES[name])).values()]
+    every += [dashboard for scenario in PICKED for dashboard in dashboards(observed(scenario)).values()]
+    assert grafana_refuses(every, types, tmp_path) == ""
+
+
+def test_what_grafana_does_not_know_is_seen(types: Path, tmp_path: Path) -> None:
+    right = json.dumps(next(iter(dashboards(render(UMBRELLA, values=RELEASES["sides"])).values())))
+    wrong = {
+        ('"gridPos"', '"gridpos"'): "'\"gridpos\"' does not exist",
+        ('"h": 8', '"h": "8"'): "Type 'string' is not assignable to type 'number'",
+        ('"displayMode": "list"', '"displayMode": "lst"'): "Did you mean '\"list\"'?",
+        ('"unit"', '"units"'): "'\"units\"' does not exist",
+        ('"type": "datasource"', '"type": "data"'): "is not assignable to type 'VariableType'",
+    }
+    assert all(was in right for was, _ in wrong)
+    found = grafana_refuses([json.loads(right.replace(*change)) for change in wrong], types, tmp_path)
+    for told in wrong.values():
+        assert told in found
 
 
 def test_the_checks_see_what_is_wrong(tmp_path: Path) -> None:
