@@ -93,15 +93,12 @@ def services(release: list[Object], *, most: bool = False) -> list[Object]:
 
 
 def _counted(service: Object, release: list[Object], most: bool) -> Object:
-    prefix = f"{service['metadata'].get('name')}-kserve"
     scaled = {obj["spec"]["scaleTargetRef"]["name"]: obj["spec"] for obj in release if obj["kind"] == "ScaledObject"}
     spec = dict(service["spec"])
-    sides = [(spec, "")]
     if spec.get("prefill"):
         spec["prefill"] = dict(spec["prefill"])
-        sides.append((spec["prefill"], "-prefill"))
-    for side, suffix in sides:
-        ours: Object = next((scaled[name] for name in (f"{prefix}{suffix}", f"{prefix}-mn{suffix}") if name in scaled), {})
+    for child, side in _children({**service, "spec": spec}).items():
+        ours: Object = scaled.get(child, {})
         theirs = side.get("scaling") or {}
         least = ours.get("minReplicaCount", theirs.get("minReplicas"))
         highest = ours.get("maxReplicaCount", theirs.get("maxReplicas"))
@@ -110,15 +107,23 @@ def _counted(service: Object, release: list[Object], most: bool) -> Object:
     return {**service, "spec": spec}
 
 
+def _children(service: Object) -> dict[str, Object]:
+    """The Deployments or LeaderWorkerSets that KServe makes of a service, by name: the side of the service that each is of."""
+    spec = service["spec"]
+    sides = {"": spec, **({"-prefill": spec["prefill"]} if spec.get("prefill") else {})}
+    name = service["metadata"].get("name")
+    return {f"{name}-kserve{'-mn' if 'worker' in side else ''}{suffix}": side for suffix, side in sides.items()}
+
+
 # --- autoscaling -------------------------------------------------------------------------------------------------------
 
 
 def _scaling(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
     """Who scales, by what, and whether somebody else does it already."""
     ours = {obj["metadata"]["name"]: obj["spec"] for obj in release if obj["kind"] == "ScaledObject"}
-    parts = [part for service in services(release) for part in (service["spec"], service["spec"].get("prefill") or {})]
-    triggers = [trigger for part in parts for trigger in ((part.get("scaling") or {}).get("keda") or {}).get("triggers", [])]
-    triggers += [trigger for spec in ours.values() for trigger in spec["triggers"]]
+    children = {child: side for service in services(release) for child, side in _children(service).items()}
+    theirs = {child: side["scaling"]["keda"] for child, side in children.items() if (side.get("scaling") or {}).get("keda")}
+    triggers = [trigger for spec in (*ours.values(), *theirs.values()) for trigger in spec["triggers"]]
     if not triggers:
         return
     if cluster.get("crd", keda.CRDS[0]) is None:
@@ -130,7 +135,7 @@ def _scaling(cluster: Cluster, release: list[Object], namespace: str, found: Fin
     if not holds(api, "Available"):
         why = conditions(api).get("Available", {}).get("message", "nobody serves it")
         found.problems.append(f"KEDA: {keda.API} is not available ({why}), so that nothing would scale; see its pods")
-    targets = {spec["scaleTargetRef"]["name"] for spec in ours.values()}
+    targets = {*theirs, *(spec["scaleTargetRef"]["name"] for spec in ours.values())}
     made = {*ours, *(f"keda-hpa-{name}" for name in ours)}
     for kind, title in (("scaledobjects.keda.sh", "ScaledObject"), ("horizontalpodautoscalers", "HorizontalPodAutoscaler")):
         for other in cluster.items(kind, "-n", namespace):
@@ -411,7 +416,8 @@ def _resized(cluster: Cluster, name: str, there: Object, claim: Object) -> Itera
 
 
 def _secrets(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
-    """Secrets that containers take their environment from. A pod without one waits in CreateContainerConfigError."""
+    """Secrets that containers take their environment from, and KEDA its access to Prometheus. A pod without one waits in
+    CreateContainerConfigError, a ScaledObject does nothing."""
     specs = [spec for service in services(release) for pods in pods_of(service) for spec in [pods.spec]]
     specs += [obj["spec"]["template"]["spec"] for obj in release if obj["kind"] == "Job"]
     wanted = {
@@ -422,14 +428,21 @@ def _secrets(cluster: Cluster, release: list[Object], namespace: str, found: Fin
         for reference in [entry.get("valueFrom", {}).get("secretKeyRef")]
         if reference and not reference.get("optional")
     }
-    for name, key in sorted(wanted):
-        there = cluster.get("secret", name, "-n", namespace)
-        if there is None or key not in (there.get("data") or {}):
-            lack = "does not exist" if there is None else f"has no key {key}"
-            found.problems.append(
-                f"secret {name}: {lack} in namespace {namespace}, and a container takes its environment from it; "
-                f"kubectl -n {namespace} create secret generic {name} --from-literal={key}=…"
-            )
+    asked = {
+        (reference["name"], reference["key"])
+        for obj in release
+        if obj["kind"] == "TriggerAuthentication"
+        for reference in obj["spec"].get("secretTargetRef", [])
+    }
+    for secrets, why in ((wanted, "a container takes its environment from it"), (asked, "KEDA asks Prometheus with it")):
+        for name, key in sorted(secrets):
+            there = cluster.get("secret", name, "-n", namespace)
+            if there is None or key not in (there.get("data") or {}):
+                lack = "does not exist" if there is None else f"has no key {key}"
+                found.problems.append(
+                    f"secret {name}: {lack} in namespace {namespace}, and {why}; "
+                    f"kubectl -n {namespace} create secret generic {name} --from-literal={key}=…"
+                )
 
 
 def _unprovided(cluster: Cluster, name: str, claim: Object) -> Iterator[str]:

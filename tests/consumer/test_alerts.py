@@ -39,11 +39,14 @@ SIDES = llm(
 )
 OFFICE = {"office": {"start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "replicas": 1}}
 ZERO = llm(autoscaling={"enabled": True, "minReplicas": 0, "maxReplicas": 2, "signals": OFFICE}, router={"enabled": True})
-RELEASES = {"sides": overlay(SIDES, OBSERVED), "zero": overlay(ZERO, OBSERVED)}
+GROUPS = overlay(ZERO, llm(parallel={"data": 2, "nodes": 2}))
+RELEASES = {name: overlay(values, OBSERVED) for name, values in {"sides": SIDES, "zero": ZERO, "groups": GROUPS}.items()}
 PODS = {
     "DECODE": "demo-kserve-5d8f7c9b4d-x2x5z",
     "DECODE2": "demo-kserve-5d8f7c9b4d-b4b6d",
     "PREFILL": "demo-kserve-prefill-7c9d6f5b8-k7k8l",
+    "LEADER": "demo-kserve-mn-0",
+    "WORKER": "demo-kserve-mn-0-1",
     "PICKER": "demo-kserve-router-scheduler-6b7c8d9f5-m2m4n",
 }
 NAMESPACE = 'namespace="llm"'

@@ -492,6 +492,38 @@ def test_another_scaled_object_of_the_same_engines(keda_ready: ControlPlane) -> 
         ]
 
 
+def test_what_kserve_is_to_scale_is_scaled_by_nobody_else(keda_ready: ControlPlane) -> None:
+    """KServe 0.21 makes the ScaledObject itself, of each side; its own carry an owner."""
+    trigger = {"type": "cron", "metadata": {}}
+    side = {"scaling": {"maxReplicas": 2, "keda": {"triggers": [trigger]}}}
+    split = service(**side, prefill={**side, "template": pod()})
+    foreign = scaled("own", target="demo-kserve-prefill")
+    with there(keda_ready.cluster, foreign):
+        assert problems(keda_ready, split) == [
+            "ScaledObject own: scales demo-kserve-prefill already; delete it, or set global.llm.autoscaling.enabled: false"
+        ]
+    owner = {"apiVersion": "serving.kserve.io/v1alpha2", "kind": "LLMInferenceService", "name": "demo", "uid": "1"}
+    with there(keda_ready.cluster, {**foreign, "metadata": {**foreign["metadata"], "ownerReferences": [owner]}}):
+        assert problems(keda_ready, split) == []
+
+
+def test_a_secret_that_keda_is_to_ask_with_is_there(keda_ready: ControlPlane) -> None:
+    authentication = {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "TriggerAuthentication",
+        "metadata": {"name": "demo-prometheus", "namespace": NAMESPACE},
+        "spec": {"secretTargetRef": [{"parameter": "bearerToken", "name": "prometheus-token", "key": "bearerToken"}]},
+    }
+    release = (service(), scaled(address="https://prometheus.example.com"), authentication)
+    assert problems(keda_ready, *release) == [
+        f"secret prometheus-token: does not exist in namespace {NAMESPACE}, and KEDA asks Prometheus with it; "
+        f"kubectl -n {NAMESPACE} create secret generic prometheus-token --from-literal=bearerToken=…"
+    ]
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "prometheus-token", "namespace": NAMESPACE}}
+    with there(keda_ready.cluster, {**secret, "stringData": {"bearerToken": "x"}}):
+        assert problems(keda_ready, *release) == []
+
+
 def test_a_prometheus_that_is_not_there_or_does_not_answer(keda_ready: ControlPlane) -> None:
     path = "global.llm.autoscaling.prometheus.serverAddress"
     assert warnings(keda_ready, service(), scaled()) == [

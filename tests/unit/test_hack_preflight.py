@@ -73,7 +73,7 @@ KSERVES = {"minReplicas": 2, "maxReplicas": 4}
         ({"replicas": 3}, [], [3], [3]),
         ({"scaling": KSERVES}, [], [2], [4]),
         ({}, ["demo-kserve"], [0], [5]),
-        ({}, ["demo-kserve-mn"], [0], [5]),
+        ({"worker": WORKER, "parallelism": SIXTEEN}, ["demo-kserve-mn"], [0, 0], [5, 5]),
         ({}, ["demo-2-kserve", "my-demo-kserve"], [1], [1]),
         ({"prefill": {"template": ENGINE, "replicas": 2}}, ["demo-kserve"], [0, 2], [5, 2]),
         ({"replicas": 2, "prefill": {"template": ENGINE}}, ["demo-kserve-prefill"], [2, 0], [2, 5]),

@@ -42,6 +42,7 @@ poolReadyPods: {of: picker, kind: gauge, name: "inference_pool_ready_pods"}
 scalerErrors: {of: keda, kind: counter, name: "keda_scaled_object_errors_total"}
 containerStarted: {of: kubernetes, kind: gauge, name: "kube_pod_container_state_started"}
 containerReady: {of: kubernetes, kind: gauge, name: "kube_pod_container_status_ready"}
+podInfo: {of: kubernetes, kind: gauge, name: "kube_pod_info"}
 deploymentReplicas: {of: kubernetes, kind: gauge, name: "kube_deployment_spec_replicas"}
 jobCreated: {of: kubernetes, kind: gauge, name: "kube_job_created"}
 jobActive: {of: kubernetes, kind: gauge, name: "kube_job_status_active"}

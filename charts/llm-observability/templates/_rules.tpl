@@ -131,8 +131,10 @@ none. In: context. Out: words. */}}
 {{- $onPurpose := and $side.autoscaling (not $side.autoscaling.minReplicas) -}}
 {{- if $onPurpose -}}
   {{- $none = "" -}}
-  {{- if and .root.Values.kubeStateMetrics.enabled (eq $side.kind "Deployment") -}}
-    {{- $none = printf "%s > 0 unless on () %s" (include "llm-observability.sum" (dict "context" . "metric" "deploymentReplicas")) $running -}}
+  {{- if .root.Values.kubeStateMetrics.enabled -}}
+    {{- /* which knows nothing of LeaderWorkerSets but their pods */ -}}
+    {{- $wanted := ternary "deploymentReplicas" "podInfo" (eq $side.kind "Deployment") -}}
+    {{- $none = printf "%s > 0 unless on () %s" (include "llm-observability.sum" (dict "context" . "metric" $wanted)) $running -}}
   {{- end -}}
 {{- end -}}
 {{- if $none -}}
