@@ -16,6 +16,7 @@ PROGRAMS = (
     *("helm", "helm3", "ct", "kubectl", "etcd", "kube-apiserver", "llmisvc-controller", "kwok", "lws-controller"),
     *("keda-admission-webhooks", "prometheus"),
 )
+WORKERS = ("-n", str(os.cpu_count() or 2))
 
 
 def run_stages(names: list[str]) -> None:
@@ -140,9 +141,10 @@ def smoke_full() -> None:
 STAGES: dict[str, Callable[[], None]] = {
     "verify": verify,
     "lint": lint,
-    "render": pytest("-n", str(os.cpu_count() or 2), "tests/unit", "tests/schema", "tests/invariants", "tests/golden"),
-    "consumer": pytest("-n", str(os.cpu_count() or 2), "tests/consumer"),
-    "controlplane": pytest("tests/controlplane"),
+    "render": pytest(*WORKERS, "tests/unit", "tests/schema", "tests/invariants", "tests/golden"),
+    "consumer": pytest(*WORKERS, "tests/consumer"),
+    # A control plane for each worker, and what stands in one file in one of them.
+    "controlplane": pytest(*WORKERS, "--dist", "loadfile", "tests/controlplane"),
     "smoke": smoke(),
     "smoke-full": smoke_full,
 }

@@ -31,9 +31,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`way`: how a release is applied. One in CI, all of them with --full."""
     if "way" in metafunc.fixturenames:
-        ways = {"helm3": ("helm3", ()), "helm4-server-side": ("helm", ("--server-side=true",))}
+        ways = {"helm4-server-side": ("helm", ("--server-side=true",))}
         if metafunc.config.getoption("--full"):
-            ways["helm4-client-side"] = ("helm", ("--server-side=false",))
+            ways |= {"helm3": ("helm3", ()), "helm4-client-side": ("helm", ("--server-side=false",))}
         metafunc.parametrize("way", list(ways.values()), ids=list(ways))
 
 

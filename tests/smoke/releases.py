@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,10 +11,12 @@ from hack import demo
 from hack.kube import Cluster, Object, holds, until
 from hack.paths import CHARTS, VALUES
 from tests.harness import values_file
+from tests.harness.components import overlay
 from tests.smoke.engine import Engine
 
-# Two engines that start at once, each on almost a core, leave something for the cluster on a machine with two.
-ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "900m", "memory": "2Gi"}}
+# Of two cores an engine leaves something for the cluster, and so do two that start at once.
+ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "1500m", "memory": "2Gi"}}
+ONE_OF_TWO = overlay(ENGINE, {"limits": {"cpu": "900m"}})
 # What restricted Pod Security wants of a pod.
 NOT_ROOT = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
 # values/demo.yaml: kv-cache-memory-bytes
@@ -44,6 +47,14 @@ def install(cluster: Cluster, name: str, values: dict[str, Any]) -> None:
     with values_file(values) as file:
         arguments = (name, CHARTS / "llm-stack", "-n", demo.NAMESPACE, "-f", VALUES / "demo.yaml", "-f", file)
         cluster.helm("upgrade", "--install", *arguments)
+
+
+def reconcile(cluster: Cluster, name: str, times: int) -> None:
+    """Have KServe's controller look at the service so many times, a second apart."""
+    for number in range(times):
+        service = ("llminferenceservice", name, "-n", demo.NAMESPACE)
+        cluster.kubectl("annotate", *service, "--overwrite", f"example.com/again={number}")
+        time.sleep(1)
 
 
 def assert_answers(cluster: Cluster, name: str, timeout: float = 300) -> None:

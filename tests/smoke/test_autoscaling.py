@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack import demo, kserve, prometheus
+from hack import demo, kserve, platform, prometheus
 from hack import keda as operator
 from hack.kube import Cluster, conditions, holds, until
 from tests.harness.components import overlay
@@ -28,7 +28,6 @@ from tests.smoke.test_disaggregated import NAME as SPLIT
 from tests.smoke.test_disaggregated import VALUES as SPLIT_VALUES
 
 NAME = "auto"
-ENGINE = {"requests": {"cpu": "50m", "memory": "1600Mi"}, "limits": {"cpu": "600m", "memory": "2Gi"}}
 # A window that a test can wait for, in place of the five minutes and more that are derived.
 STEP = {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]}
 QUICK = {"scaleUp": {**STEP, "stabilizationWindowSeconds": 0}, "scaleDown": {**STEP, "stabilizationWindowSeconds": 30}}
@@ -51,25 +50,28 @@ def values(signals: Any = None, **autoscaling: Any) -> dict[str, Any]:
         "autoscaling": overlay(wanted, autoscaling),
         "metrics": {"scrapeAnnotations": True},
         "engine": {"args": {"max-num-seqs": 2}},
-        "overrides": {"resources": ENGINE},
+        "overrides": {"resources": releases.ONE_OF_TWO},
     }
-    return {"global": {"llm": llm}}
+    rules = {"enabled": True, "monitors": {"enabled": False}, "rules": {"format": "ConfigMap"}, "dashboards": {"enabled": False}}
+    return {"global": {"llm": llm}, "llm-observability": rules}
 
 
 @dataclass
 class Watch:
-    """What can be seen of a Deployment and of its ScaledObject, every other second: each look costs two calls of kubectl."""
+    """What can be seen of a Deployment (or another `kind`) and of its ScaledObject, every other second: each look costs two calls
+    of kubectl."""
 
     cluster: Cluster
     child: str
+    kind: str = "deployment"
     began: float = field(default_factory=time.monotonic)
     rows: list[tuple[float, float | None, int, int]] = field(default_factory=list)
     query: str = ""
 
     def look(self) -> None:
-        deployment = self.cluster.get("deployment", self.child, "-n", demo.NAMESPACE) or {"spec": {}}
-        ready = deployment.get("status", {}).get("readyReplicas", 0)
-        row = (time.monotonic() - self.began, self.metric(), deployment["spec"].get("replicas", 0), ready)
+        target = self.cluster.get(self.kind, self.child, "-n", demo.NAMESPACE) or {"spec": {}}
+        ready = target.get("status", {}).get("readyReplicas", 0)
+        row = (time.monotonic() - self.began, self.metric(), target["spec"].get("replicas", 0), ready)
         self.rows.append(row)
 
     def metric(self) -> float | None:
@@ -96,7 +98,9 @@ class Watch:
         try:
             until(happened, timeout, otherwise)
         except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self.table()}\n{self.conditions()}") from error
+            autoscaler = self.cluster.get("hpa", f"keda-hpa-{self.child}", "-n", demo.NAMESPACE)
+            told = [self.table(), self.conditions(), (autoscaler or {}).get("status")]
+            raise TimeoutError("\n".join(map(str, (error, *told)))) from error
 
     def hold(self, count: int, seconds: float) -> None:
         """The wanted number stays `count` for so long."""
@@ -122,9 +126,9 @@ class Watch:
 
 
 @contextmanager
-def watched(cluster: Cluster, child: str) -> Iterator[Watch]:
+def watched(cluster: Cluster, child: str, kind: str = "deployment") -> Iterator[Watch]:
     """A Watch that looks for as long as the block lasts, and prints what it saw."""
-    watch, done = Watch(cluster, child), threading.Event()
+    watch, done = Watch(cluster, child, kind), threading.Event()
 
     def run() -> None:
         while not done.is_set():
@@ -187,17 +191,34 @@ def served(cluster: Cluster) -> dict[str, float]:
     return found
 
 
+def alerts(cluster: Cluster) -> dict[str, str]:
+    """The release's alerts that are pending or firing: name to state."""
+    found = json.loads(prometheus.ask(cluster, "api/v1/alerts", check=False) or '{"data": {"alerts": []}}')["data"]["alerts"]
+    return {alert["labels"]["alertname"]: alert["state"] for alert in found if alert["labels"].get("llm_service") == NAME}
+
+
 @pytest.fixture(scope="module")
 def release(cluster: Cluster) -> Iterator[None]:
+    """One engine, and Prometheus with the release's rules."""
     with releases.installed(cluster, NAME, values()):
         releases.ready(cluster, releases.workload(NAME), 1)
-        yield
+        rules = cluster.get("configmap", f"{NAME}-rules", "-n", demo.NAMESPACE)
+        assert rules
+        platform.load_rules(cluster, rules["data"])
+        try:
+            yield
+        finally:
+            platform.load_rules(cluster, {})
 
 
 def test_load_brings_engines_and_its_end_takes_them_away(cluster: Cluster, release: None) -> None:
-    """Up to three, each of which serves; nobody sets the number back, and no request is lost on the way there and back."""
+    """Up to three, each of which serves; nobody sets the number back, and no request is lost on the way there and back.
+
+    The alert that more would be wanted is under way for just as long.
+    """
     with watched(cluster, f"{NAME}-kserve") as watch:
         watch.until(lambda: watch.metric() == 0, 60, "Prometheus does not know the engine")
+        watch.until(lambda: alerts(cluster) == {}, 60, "an alert of an engine that serves")
         with load(cluster, NAME, threads=CLIENTS, **LONG) as asking:
             started = time.monotonic()
             watch.until(lambda: (watch.metric() or 0) > TARGET, 30, "the load does not show in Prometheus")
@@ -207,11 +228,9 @@ def test_load_brings_engines_and_its_end_takes_them_away(cluster: Cluster, relea
             watch.until(lambda: watch.ready == 3, 400, "not three engines")
             watch.until(lambda: len(served(cluster)) == 3 and min(served(cluster).values()) > 0, 60, "one serves nothing")
             print(served(cluster))
+            watch.until(lambda: "LLMAutoscalerAtMaximum" in alerts(cluster), 60, "nobody says that three are not enough")
 
-            for number in range(10):
-                service = ("llminferenceservice", NAME, "-n", demo.NAMESPACE)
-                cluster.kubectl("annotate", *service, "--overwrite", f"example.com/again={number}")
-                time.sleep(1)
+            releases.reconcile(cluster, NAME, 10)
             restart(cluster, kserve.NAMESPACE, kserve.CONTROLLER)
             restart(cluster, operator.NAMESPACE, operator.OPERATOR, "keda-metrics-apiserver")
             restart(cluster, prometheus.NAMESPACE, prometheus.NAME)
@@ -220,6 +239,7 @@ def test_load_brings_engines_and_its_end_takes_them_away(cluster: Cluster, relea
         assert asking.errors() == []
         watch.until(lambda: watch.count == 1, 180, "engines stay")
         releases.ready(cluster, releases.workload(NAME), 1)
+        watch.until(lambda: alerts(cluster) == {}, 60, "an alert stays")
 
 
 def test_without_an_answer_nothing_changes(cluster: Cluster, release: None) -> None:
@@ -240,9 +260,9 @@ def test_without_an_answer_nothing_changes(cluster: Cluster, release: None) -> N
                 watch.until(lambda: watch.conditions()["Ready"].startswith("False"), 60, "nobody says that Prometheus is away")
                 print(watch.conditions())
                 cluster.kubectl("-n", demo.NAMESPACE, "delete", "pod", asking.pod, "--grace-period=0", "--force")
-                watch.hold(2, 60)
+                watch.hold(2, 45)
                 empty(cluster)
-                watch.hold(2, 60)
+                watch.hold(2, 45)
                 assert watch.metric() is None
                 assert watch.conditions()["Ready"].startswith("False")
                 print(f"held for {time.monotonic() - outage:.0f} s")
@@ -256,6 +276,36 @@ def test_a_query_that_prometheus_refuses_is_told(cluster: Cluster, release: None
         assert watch.count == 1
         events = cluster.items("events", "-n", demo.NAMESPACE, "--field-selector", "reason=KEDAScalerFailed")
         assert any("prometheus query api returned error. status: 400" in event["message"] for event in events), events
+        watch.until(lambda: "LLMAutoscalerFailing" in alerts(cluster), 60, "no alert says that nothing scales")
+
+
+def test_a_fallback_adds_engines_and_a_pause_keeps_them(cluster: Cluster, release: None) -> None:
+    """Without Prometheus as many as the fallback says; while paused nobody takes them away, though nothing is to do."""
+    fallback = {"maxReplicas": 2, "fallbackReplicas": 2}
+    releases.install(cluster, NAME, values(**fallback))
+    with watched(cluster, f"{NAME}-kserve") as watch:
+        watch.until(lambda: watch.conditions().get("Ready", "").startswith("True"), 60, "KEDA does not take the change")
+        with without_prometheus(cluster):
+            watch.until(lambda: watch.count == 2, 120, "the fallback starts no engine")
+            print(watch.conditions())
+            releases.install(cluster, NAME, values(**fallback, paused=True))
+            watch.until(lambda: watch.conditions().get("Paused", "").startswith("True"), 60, "nobody says that it is paused")
+        watch.until(lambda: watch.metric() == 0, 120, "Prometheus is not back")
+        watch.hold(2, 45)
+        releases.install(cluster, NAME, values(maxReplicas=2))
+        watch.until(lambda: watch.count == 1, 120, "after the pause the second engine stays")
+
+
+def test_a_silent_signal_takes_no_engine_away_and_another_may_add(cluster: Cluster, release: None) -> None:
+    signals = {"requests": {"target": TARGET}, "silent": {"query": "sum(nobody_exports_this)", "target": 1}}
+    releases.install(cluster, NAME, values(signals=signals, maxReplicas=2))
+    with watched(cluster, f"{NAME}-kserve") as watch:
+        with load(cluster, NAME, threads=CLIENTS, **LONG):
+            watch.until(lambda: watch.count == 2, 120, "the other signal does not count")
+        watch.until(lambda: watch.metric() == 0, 120, "the load stays in Prometheus")
+        watch.hold(2, 45)
+        releases.install(cluster, NAME, values(maxReplicas=2))
+        watch.until(lambda: watch.count == 1, 120, "without the silent signal the second engine stays")
 
 
 def test_a_second_scaled_object_is_refused(cluster: Cluster, release: None) -> None:
@@ -276,8 +326,8 @@ def test_a_second_scaled_object_is_refused(cluster: Cluster, release: None) -> N
 
 
 def schedule(start: int, end: int) -> dict[str, str]:
-    """From and to so many minutes after the next full one."""
-    now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
+    """From and to so many minutes after the next full one that is not about to begin."""
+    now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=80)
     told = {}
     for name, minutes in (("start", start), ("end", end)):
         at = now + datetime.timedelta(minutes=minutes)
@@ -288,7 +338,7 @@ def schedule(start: int, end: int) -> dict[str, str]:
 def test_a_schedule_from_nothing_and_back(cluster: Cluster) -> None:
     """Zero engines, one that answers while the schedule lasts, zero again."""
     name = "night"
-    times = schedule(1, 3)
+    times = schedule(0, 2)
     office = {"start": times["start"], "end": times["end"], "replicas": 1}
     wanted = values(minReplicas=0, cooldownPeriod=5, signals={"office": office})
     with releases.installed(cluster, name, wanted), watched(cluster, f"{name}-kserve") as watch:

@@ -26,9 +26,9 @@ SIDECAR = versions.images()["routing-sidecar"]
 VALUES: dict[str, Any] = {
     "global": {
         "llm": {
-            "prefill": {"enabled": True, "replicas": 1, "resources": releases.ENGINE},
+            "prefill": {"enabled": True, "replicas": 1, "resources": releases.ONE_OF_TWO},
             "engine": {"env": {"NIXL_PTHR_DELAY_US": "1000"}},  # hack/lab/nixl_delay.py
-            "overrides": {"resources": releases.ENGINE},
+            "overrides": {"resources": releases.ONE_OF_TWO},
         }
     },
     "llm-inference-service": {

@@ -30,7 +30,7 @@ def hub(cluster: Cluster) -> Iterator[None]:
         cached.start_hub(cluster)
         yield
     cluster.kubectl("-n", demo.NAMESPACE, "delete", "pod,service,configmap,secret", cached.HUB)
-    cluster.kubectl("-n", demo.NAMESPACE, "delete", "pvc", cached.CLAIM, "--ignore-not-found")
+    _remove_claim(cluster)
 
 
 def test_a_gated_model_without_a_token_says_so_and_the_engine_waits(cluster: Cluster, hub: None) -> None:
@@ -141,7 +141,7 @@ def last_words(cluster: Cluster) -> str:
 
 
 def test_a_download_pod_that_is_killed_is_followed_by_one_that_goes_on(cluster: Cluster, hub: None) -> None:
-    cluster.kubectl("-n", demo.NAMESPACE, "delete", "pvc", cached.CLAIM, "--ignore-not-found")
+    _remove_claim(cluster)
     cached.start_hub(cluster, rate=60_000)
     with releases.installed(cluster, cached.NAME, cached.values()):
         until(lambda: "downloading: " in downloads.report(cluster), 120, "no download under way", every=0.5)
@@ -193,6 +193,7 @@ def test_two_releases_at_once_download_once_and_share(cluster: Cluster, hub: Non
         prune.prune(cluster, demo.NAMESPACE, cached.CLAIM, remove=True, age=0)
         assert "0 bytes removed" in capsys.readouterr().out
         releases.assert_answers(cluster, "one")
+    _remove_claim(cluster)
 
 
 WRITTEN = """
@@ -203,8 +204,13 @@ for path in pathlib.Path("/volume/compiled").rglob("*"):
 """
 
 
-def _new_claim(cluster: Cluster) -> None:
+def _remove_claim(cluster: Cluster) -> None:
     cluster.kubectl("-n", demo.NAMESPACE, "delete", "pvc", cached.CLAIM, "--ignore-not-found")
+
+
+def _new_claim(cluster: Cluster) -> None:
+    """A claim that no release owns."""
+    _remove_claim(cluster)
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     metadata = {"name": cached.CLAIM, "namespace": demo.NAMESPACE}
     cluster.apply([{"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}])
@@ -256,7 +262,7 @@ def test_a_node_that_restarts_in_the_middle_of_a_download(cluster: Cluster, hub:
 
     Last: everything in the cluster starts again with the node.
     """
-    cluster.kubectl("-n", demo.NAMESPACE, "delete", "pvc", cached.CLAIM, "--ignore-not-found")
+    _remove_claim(cluster)
     cached.start_hub(cluster, rate=30_000)
     values = cached.values()
     alone = {"global": {"llm": {**values["global"]["llm"], "accelerator": "cpu"}}, "followEngine": False, **values["model-cache"]}

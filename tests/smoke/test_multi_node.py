@@ -14,13 +14,22 @@ import pytest
 
 from hack import demo, versions
 from hack.kube import Cluster, Object, until
+from tests.harness.components import overlay
 from tests.smoke import releases
 from tests.smoke.engine import Engine
+from tests.smoke.test_autoscaling import schedule, watched
 
 NAME = "nodes"
 # The leader also runs an API server for each rank: six processes that start while the worker waits, and more than 2 GiB.
-RESOURCES = {**releases.ENGINE, "limits": {"cpu": "1300m", "memory": "3Gi"}}
-VALUES = {"global": {"llm": {"parallel": {"data": 2, "nodes": 2}, "overrides": {"resources": RESOURCES}}}}
+RESOURCES = overlay(releases.ENGINE, {"limits": {"cpu": "1300m", "memory": "3Gi"}})
+# Scaled from the beginning, by a schedule of some other day: to begin with it later replaces the pods.
+SCALING = {
+    "enabled": True,
+    "maxReplicas": 2,
+    "signals": {"office": {"start": "0 3 1 1 *", "end": "0 4 1 1 *", "replicas": 2}},
+    "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+}
+VALUES = {"global": {"llm": {"parallel": {"data": 2, "nodes": 2}, "autoscaling": SCALING, "overrides": {"resources": RESOURCES}}}}
 OWN = f"app.kubernetes.io/name={NAME}"
 
 
@@ -74,6 +83,21 @@ def test_a_lost_worker_takes_the_group_along_and_it_answers_again(cluster: Clust
     with Engine.connect(cluster, demo.NAMESPACE, NAME) as engine:
         assert_both_engines_compute(engine)
     print(f"answers again after {time.monotonic() - began:.0f} s")
+
+
+def test_a_schedule_brings_another_group_and_takes_it_away(cluster: Cluster) -> None:
+    """KEDA counts groups, and KServe's controller leaves that count alone; the first group serves on."""
+    before = group(cluster)
+    times = schedule(0, 2)
+    office = {"start": times["start"], "end": times["end"]}
+    releases.install(cluster, NAME, overlay(VALUES, {"global": {"llm": {"autoscaling": {"signals": {"office": office}}}}}))
+    with watched(cluster, f"{NAME}-kserve-mn", "leaderworkerset") as watch:
+        watch.until(lambda: watch.count == 2, 150, "the schedule starts no group")
+        releases.reconcile(cluster, NAME, 5)
+        assert watch.count == 2
+        watch.until(lambda: len(releases.pods(cluster, OWN)) == 4, 60, "the second group gets no pods")
+        watch.until(lambda: watch.count == 1, 180, "the schedule's end stops no group")
+    assert [pod["metadata"]["uid"] for pod in group(cluster)] == [pod["metadata"]["uid"] for pod in before]
 
 
 def test_uninstall_leaves_nothing(cluster: Cluster) -> None:
