@@ -219,7 +219,8 @@ def test_load_brings_engines_and_its_end_takes_them_away(cluster: Cluster, relea
     with watched(cluster, f"{NAME}-kserve") as watch:
         watch.until(lambda: watch.metric() == 0, 60, "Prometheus does not know the engine")
         # That KEDA could not ask is pending for a while: it asked before the engine answered.
-        assert set(alerts(cluster).items()) <= {("LLMAutoscalerFailing", "pending")}
+        usual = {("LLMAutoscalerFailing", "pending")}
+        watch.until(lambda: set(alerts(cluster).items()) <= usual, 30, "an alert of an engine that serves")
         with load(cluster, NAME, threads=CLIENTS, **LONG) as asking:
             started = time.monotonic()
             watch.until(lambda: (watch.metric() or 0) > TARGET, 30, "the load does not show in Prometheus")
