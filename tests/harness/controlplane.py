@@ -186,11 +186,7 @@ def install_kserve(plane: ControlPlane, chart_objects: tuple[Any, ...]) -> None:
     cluster.apply(optional)
 
     temporary = plane.folder / "controller-tmp"
-    certificates = temporary / "k8s-webhook-server" / "serving-certs"
-    certificates.mkdir(parents=True)
-    serving = plane.authority.sign("llmisvc-webhook", dns=("localhost",), ips=("127.0.0.1",))
-    (certificates / "tls.crt").write_text(serving.certificate)
-    (certificates / "tls.key").write_text(serving.key)
+    _certificates(temporary / "k8s-webhook-server" / "serving-certs", plane)
     deployment = next(obj for obj in objects if obj["kind"] == "Deployment")
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     kept = [
@@ -225,11 +221,7 @@ def install_lws(plane: ControlPlane) -> None:
     namespace(plane, lws.NAMESPACE)
     plane.cluster.apply(objects)
 
-    certificates = plane.folder / "lws"
-    certificates.mkdir()
-    serving = plane.authority.sign("lws-webhook", dns=("localhost",), ips=("127.0.0.1",))
-    (certificates / "tls.crt").write_text(serving.certificate)
-    (certificates / "tls.key").write_text(serving.key)
+    certificates = _certificates(plane.folder / "lws", plane)
     (config_map,) = (obj for obj in objects if obj["kind"] == "ConfigMap")
     (text,) = config_map["data"].values()
     configuration = yaml.safe_load(text) | {
@@ -256,11 +248,7 @@ def install_keda(plane: ControlPlane) -> None:
     objects = [_reachable(obj, url, ca) for obj in keda.objects(ca) if obj["kind"] not in ("APIService", "Deployment")]
     plane.cluster.apply(objects)
     plane.cluster.wait_established(keda.CRDS)
-    certificates = plane.folder / "keda"
-    certificates.mkdir()
-    serving = plane.authority.sign("keda-webhook", dns=("localhost",), ips=("127.0.0.1",))
-    (certificates / "tls.crt").write_text(serving.certificate)
-    (certificates / "tls.key").write_text(serving.key)
+    certificates = _certificates(plane.folder / "keda", plane)
     account = f"system:serviceaccount:{keda.NAMESPACE}:{keda.OPERATOR}"
     plane.spawn(
         "keda-admission-webhooks",
@@ -280,6 +268,15 @@ def namespace(plane: ControlPlane, name: str) -> None:
     """A namespace with its default service account, which a controller that does not run here would make."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
     plane.cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, account])
+
+
+def _certificates(folder: Path, plane: ControlPlane) -> Path:
+    """The new `folder` with a serving certificate for webhooks on loopback, as controllers look for it."""
+    folder.mkdir(parents=True)
+    serving = plane.authority.sign("webhook", dns=("localhost",), ips=("127.0.0.1",))
+    (folder / "tls.crt").write_text(serving.certificate)
+    (folder / "tls.key").write_text(serving.key)
+    return folder
 
 
 def _reachable(obj: Object, url: str, ca: str) -> Object:

@@ -17,7 +17,7 @@ from hack.kube import Cluster, Object, until
 from tests.harness.components import overlay
 from tests.smoke import releases
 from tests.smoke.engine import Engine
-from tests.smoke.test_autoscaling import schedule, watched
+from tests.smoke.scaling import schedule, watched
 
 NAME = "nodes"
 # The leader also runs an API server for each rank: six processes that start while the worker waits, and more than 2 GiB.

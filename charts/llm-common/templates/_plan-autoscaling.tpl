@@ -31,7 +31,7 @@ because nobody asks, as the pods themselves say, that counts as zero.
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: %d is a fixed count and %s lets it scale; remove it, or set %s.minReplicas" $side.paths.replicas $side.fixed $path $path)) -}}
   {{- end -}}
   {{- $found := dict "triggers" list "texts" list "outlives" list "prometheus" false "loads" false -}}
-  {{- $context := dict "root" .root "plan" $plan "side" $side "path" $path "common" $common "router" .llm.router.enabled "found" $found "most" $most -}}
+  {{- $context := dict "root" .root "plan" $plan "side" $side "common" $common "router" .llm.router.enabled "found" $found "most" $most -}}
   {{- range $name, $signal := $wanted.signals | default (dict "requests" dict) -}}
     {{- $_ := set $context "name" $name -}}
     {{- $_ := set $context "signal" ($signal | default dict) -}}
@@ -162,7 +162,7 @@ endpointPickerQueue: {metrics: [poolQueue], type: Value, keys: [], router: true,
 endpointPickerRequests: {metrics: [pickedRequests], type: AverageValue, keys: [window], router: true, unit: "the requests in a second that one engine is to have"}
 {{- end }}
 
-{{/* One signal. In: name, signal, found {triggers, texts, outlives, prometheus, loads: added to}, root, plan, side, path, common, router,
+{{/* One signal. In: name, signal, found {triggers, texts, outlives, prometheus, loads: added to}, root, plan, side, common, router,
 most. */}}
 {{- define "llm-common.plan.signal" -}}
 {{- $plan := .plan -}}
@@ -170,7 +170,7 @@ most. */}}
 {{- $name := .name -}}
 {{- $signal := .signal -}}
 {{- $found := .found -}}
-{{- $path := printf "%s.signals.%s" .path $name -}}
+{{- $path := printf "%s.signals.%s" $side.paths.autoscaling $name -}}
 {{- $known := include "llm-common.signals" .root | fromYaml -}}
 {{- $row := get $known $name | default dict -}}
 {{- $wrong := "" -}}
