@@ -14,6 +14,9 @@ from pathlib import Path
 
 from hack import paths
 
+# Where objects of a cluster and images keep the key of what they were made from.
+CONTENT = "llm-stack.io/content"
+
 
 def key(*parts: object) -> str:
     """A short name for the content `parts` (JSON-able values; a Path stands for that file's or folder's bytes)."""

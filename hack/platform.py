@@ -19,7 +19,6 @@ from hack.paths import CHARTS, VALUES
 from hack.shell import CommandFailed
 
 RELEASE = "kserve-controller"
-CONTENT = "llm-stack.io/content"
 RENEW_BEFORE = datetime.timedelta(days=30)
 Note = Callable[[str], None]
 
@@ -38,9 +37,9 @@ def crds(cluster: Cluster, ca: str) -> None:
     definitions = kserve.crds(ca)
     content = cached.key(definitions)
     for definition in definitions:
-        definition["metadata"]["annotations"][CONTENT] = content
+        definition["metadata"]["annotations"][cached.CONTENT] = content
     there = [cluster.get("crd", name) or {} for name in kserve.CRDS]
-    if any(crd.get("metadata", {}).get("annotations", {}).get(CONTENT) != content for crd in there):
+    if any(crd.get("metadata", {}).get("annotations", {}).get(cached.CONTENT) != content for crd in there):
         cluster.apply(definitions)
     cluster.wait_established(kserve.CRDS)
 
@@ -126,9 +125,14 @@ def install_keda(cluster: Cluster, note: Note) -> None:
     wanted = keda.objects(certificate(cluster, keda.NAMESPACE, keda.CERTIFICATE_SECRET, keda.HOSTS))
     _apply_once(cluster, wanted, keda.NAMESPACE, keda.OPERATOR, note, "KEDA's resource definitions, webhooks, operator")
     cluster.wait_established(keda.CRDS)
-    until(lambda: holds(cluster.get("apiservice", keda.API), "Available"), 60, f"{keda.API} is not available")
-    until(lambda: refused_by(cluster, keda.REFUSED, keda.WEBHOOK), 60, "KEDA's webhook does not answer")
+    wait_scaling(cluster)
     known_to_kserve(cluster, keda.CRDS[0], note)
+
+
+def wait_scaling(cluster: Cluster) -> None:
+    """Until the API server reaches KEDA's metrics and its webhook. The metrics it looks at every half a minute or so."""
+    until(lambda: holds(cluster.get("apiservice", keda.API), "Available"), 120, f"{keda.API} is not available")
+    until(lambda: refused_by(cluster, keda.REFUSED, keda.WEBHOOK), 60, "KEDA's webhook does not answer")
 
 
 def install_prometheus(cluster: Cluster, note: Note) -> None:
@@ -147,7 +151,7 @@ def load_rules(cluster: Cluster, files: Mapping[str, str]) -> None:
     cluster.apply([rules])
     # The kubelet looks at volumes every minute or so, and at once when the pod changes.
     pods = ("pods", "-n", prometheus.NAMESPACE, "-l", prometheus.SELECTOR)
-    cluster.kubectl("annotate", *pods, "--overwrite", f"{CONTENT}={group}")
+    cluster.kubectl("annotate", *pods, "--overwrite", f"{cached.CONTENT}={group}")
 
     def followed() -> bool:
         groups = json.loads(prometheus.ask(cluster, "api/v1/rules"))["data"]["groups"]
@@ -167,11 +171,11 @@ def _apply_once(cluster: Cluster, wanted: list[Object], namespace_name: str, nam
     """
     content = cached.key(wanted)
     there = cluster.get("deployment", name, "-n", namespace_name) or {"metadata": {}}
-    if there["metadata"].get("annotations", {}).get(CONTENT) != content:
+    if there["metadata"].get("annotations", {}).get(cached.CONTENT) != content:
         note(what)
         last = next(obj for obj in wanted if (obj["kind"], obj["metadata"]["name"]) == ("Deployment", name))
         cluster.apply(obj for obj in wanted if obj is not last)
-        last["metadata"].setdefault("annotations", {})[CONTENT] = content
+        last["metadata"].setdefault("annotations", {})[cached.CONTENT] = content
         cluster.apply([last])
     for obj in wanted:
         if obj["kind"] == "Deployment":

@@ -84,7 +84,8 @@ def build(target: Path) -> None:
     _storage(root)
     _preload(root, _control_plane(target.with_name("parts"), root / "preload", root, names))
     tree.empty(root / "dev")
-    archive.write_image(target, root, ref(), CONFIG, keep_owners=True)
+    config = {**CONFIG, "Labels": {cached.CONTENT: content()}}
+    archive.write_image(target, root, ref(), config, keep_owners=True)
 
 
 def write_busybox(target: Path, root: Path, scratch: Path) -> archive.Written:

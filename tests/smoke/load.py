@@ -35,7 +35,8 @@ def ask():
         except Exception as error:
             with lock:
                 errors += 1
-            print(json.dumps({"error": f"{type(error).__name__}: {error}", "after": time.time() - began}), flush=True)
+            at, after = time.strftime("%H:%M:%S"), time.time() - began
+            print(json.dumps({"error": f"{at} {type(error).__name__}: {error} after {after:.1f} s"}), flush=True)
             time.sleep(1)
         finally:
             connection.close()

@@ -283,3 +283,4 @@ def test_a_node_that_restarts_in_the_middle_of_a_download(cluster: Cluster, hub:
         cluster.helm("uninstall", cached.NAME, "-n", demo.NAMESPACE, "--ignore-not-found")
     demo.wait_serving(cluster, demo.NAMESPACE, demo.RELEASE, lambda _: None)
     platform.wait_serving(cluster)
+    platform.wait_scaling(cluster)

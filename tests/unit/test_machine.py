@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
 
-from hack import cluster, gobuild, model, preflight
+from hack import cluster, gobuild, kube, model, preflight
 from hack.console import StepFailed
-from hack.lab import images
+from hack.lab import images, node_image
 from hack.paths import VALUES
 
 Usage = namedtuple("Usage", "total used free")
@@ -88,3 +89,23 @@ def test_the_demos_claim_is_the_one_that_its_values_name() -> None:
     release = preflight.objects(VALUES / "demo.yaml", "demo", "demo")
     (service,) = [obj for obj in release if obj["kind"] == "LLMInferenceService"]
     assert service["spec"]["model"]["uri"] == f"pvc://{model.CLAIM}/{model.MODEL}"
+
+
+@pytest.mark.parametrize(("label", "loads"), [("", True), ("of another build", True), ("as it is now", False)])
+def test_a_node_image_of_another_build_is_not_taken_for_its_name(machine: pytest.MonkeyPatch, label: str, loads: bool) -> None:
+    """Docker knows images by name, which stays when our files for the node change."""
+    asked: list[str] = []
+
+    def run(*command: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        asked.append(" ".join(map(str, command)))
+        return subprocess.CompletedProcess([], 0, label if "inspect" in command else "", "")
+
+    machine.setattr(cluster, "run", run)
+    machine.setattr(cluster, "out", lambda *_: "")
+    machine.setattr(gobuild, "program", lambda name: Path(name))
+    machine.setattr(images, "archive", lambda name: Path(f"{name}.tar"))
+    machine.setattr(node_image, "content", lambda: "as it is now")
+    machine.setattr(kube.Cluster, "kubectl", lambda *_: "")
+    cluster._create("source", lambda _: None)
+    assert ("docker load -i node.tar" in asked) == loads
+    assert sum(command.startswith("kind create cluster") for command in asked) == 1
