@@ -50,6 +50,11 @@ jobFailedPods: {of: kubernetes, kind: gauge, name: "kube_job_status_failed"}
 jobComplete: {of: kubernetes, kind: gauge, name: "kube_job_complete"}
 {{- end }}
 
+{{/* A row of the table, alone: to parse all of them each time would be a sixth of a render. In: its name. Out: YAML. */}}
+{{- define "llm-common.metric" -}}
+{{- regexFind (printf "(?m)^%s: .*" .) (include "llm-common.metrics" .) | trimPrefix (printf "%s: " .) -}}
+{{- end }}
+
 {{/* A selector of exactly one side's pods, whatever else Prometheus puts onto a series: pods that a Deployment or a LeaderWorkerSet makes,
 by the alphabet of their suffixes, so that no release's name within another's, and no other side, is met. A group answers with its leader.
 In: root, child (name of the Deployment or LeaderWorkerSet), kind. Out: `namespace="…",pod=~"…"`. */}}
@@ -71,7 +76,7 @@ In: root, child (name of the Deployment or LeaderWorkerSet), kind. Out: `namespa
 In: root, plan, side, metric (the row); and where wanted: suffix (_bucket, _sum or _count of a histogram), matchers (text), function and
 window (rate, increase, …, of each series). Out: an expression, in parentheses where it is of several. */}}
 {{- define "llm-common.series" -}}
-{{- $row := get (include "llm-common.metrics" .root | fromYaml) .metric -}}
+{{- $row := include "llm-common.metric" .metric | fromYaml -}}
 {{- $namespace := .root.Release.Namespace -}}
 {{- $name := printf "%s%s" $row.name (.suffix | default "") -}}
 {{- $selectors := list -}}
@@ -108,7 +113,7 @@ window (rate, increase, …, of each series). Out: an expression, in parentheses
 {{/* Upper bounds of a row's histogram in the engine's version. In: root, plan, metric. Out: words, as numbers are written. */}}
 {{- define "llm-common.buckets" -}}
 {{- $table := include "llm-common.metricBuckets" .root | fromYaml -}}
-{{- $name := trimPrefix "vllm:" (get (include "llm-common.metrics" .root | fromYaml) .metric).name -}}
+{{- $name := trimPrefix "vllm:" (include "llm-common.metric" .metric | fromYaml).name -}}
 {{- $words := list -}}
 {{- range get (get $table (toString .plan.engine.version) | default $table.all) $name -}}{{- $words = append $words (include "llm-common.number" .) -}}{{- end -}}
 {{- join " " $words -}}

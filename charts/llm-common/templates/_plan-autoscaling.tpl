@@ -275,7 +275,7 @@ most. */}}
 {{/* PromQL for a row of llm-common.metrics over the pods of a side: one number, or nothing where nothing says anything. Of a pod that is
 scraped twice one series counts. In: root, plan, side, metric, window (of counters and histograms), percentile. */}}
 {{- define "llm-common.query" -}}
-{{- $row := get (include "llm-common.metrics" .root | fromYaml) .metric -}}
+{{- $row := include "llm-common.metric" .metric | fromYaml -}}
 {{- $context := pick . "root" "plan" "side" "metric" -}}
 {{- if eq $row.kind "histogram" -}}
   {{- $buckets := include "llm-common.series" (mustMergeOverwrite $context (dict "suffix" "_bucket" "function" "rate" "window" .window)) -}}

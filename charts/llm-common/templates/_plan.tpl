@@ -56,14 +56,15 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 */}}
 {{- define "llm-common.plan" -}}
 {{- $root := required "llm-common.plan: missing root" .root -}}
-{{- /* every template of a chart is called with this one `$`: made for the first of them, kept there for the others */ -}}
-{{- if not (hasKey $root "llm-common.plan") -}}
-  {{- $plan := dict -}}
-  {{- include "llm-common.plan.make" (dict "root" $root "plan" $plan) -}}
-  {{- $_ := set $root "llm-common.plan" $plan -}}
+{{- /* `.Release` is one and the same for all templates of all charts: made for the first of them, kept there for the others */ -}}
+{{- $kept := get $root.Release "llm-common.plan" | default dict -}}
+{{- if not (and $kept (deepEqual $kept.global $root.Values.global)) -}}
+  {{- $kept = dict "global" $root.Values.global "plan" dict -}}
+  {{- include "llm-common.plan.make" (dict "root" $root "plan" $kept.plan) -}}
+  {{- $_ := set $root.Release "llm-common.plan" $kept -}}
 {{- end -}}
 {{- $out := .out -}}
-{{- range $part, $value := get $root "llm-common.plan" -}}{{- $_ := set $out $part $value -}}{{- end -}}
+{{- range $part, $value := $kept.plan -}}{{- $_ := set $out $part $value -}}{{- end -}}
 {{- end }}
 
 {{/* The plan made. In: root, plan (an empty dict, filled in place). */}}
