@@ -160,7 +160,7 @@ def test_without_an_answer_nothing_changes(cluster: Cluster, release: None) -> N
         releases.install(cluster, NAME, values(maxReplicas=2))
         with load(cluster, NAME, threads=CLIENTS, **LONG) as asking:
             watch.until(lambda: watch.count == 2, 120, "no second engine is wanted")
-            # What the upgrade brings starts before the others compute: with the same share of the CPU it took seven minutes.
+            # What the upgrade brings starts before the others compute: with an equal share of the CPU it took six minutes.
             sooner = overlay(releases.ENGINE, {"requests": {"cpu": "200m"}})
             changed = overlay(values(maxReplicas=2), {"global": {"llm": {"overrides": {"resources": sooner}}}})
             before = releases.pods(cluster, releases.workload(NAME))

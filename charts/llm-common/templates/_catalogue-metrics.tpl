@@ -50,7 +50,7 @@ jobFailedPods: {of: kubernetes, kind: gauge, name: "kube_job_status_failed"}
 jobComplete: {of: kubernetes, kind: gauge, name: "kube_job_complete"}
 {{- end }}
 
-{{/* A row of the table, alone: to parse all of them each time would be a sixth of a render. In: its name. Out: YAML. */}}
+{{/* A row of the table, alone: to parse all of them each time would be a sixth of a render that scales. In: its name. Out: YAML. */}}
 {{- define "llm-common.metric" -}}
 {{- regexFind (printf "(?m)^%s: .*" .) (include "llm-common.metrics" .) | trimPrefix (printf "%s: " .) -}}
 {{- end }}

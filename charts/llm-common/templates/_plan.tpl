@@ -56,7 +56,8 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 */}}
 {{- define "llm-common.plan" -}}
 {{- $root := required "llm-common.plan: missing root" .root -}}
-{{- /* `.Release` is one and the same for all templates of all charts: made for the first of them, kept there for the others */ -}}
+{{- /* `.Release` is one and the same for all templates of all charts: made for the first of them, kept there for those
+  with the same globals */ -}}
 {{- $kept := get $root.Release "llm-common.plan" | default dict -}}
 {{- if not (and $kept (deepEqual $kept.global $root.Values.global)) -}}
   {{- $kept = dict "global" $root.Values.global "plan" dict -}}
