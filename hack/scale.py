@@ -94,13 +94,18 @@ def add_nodes(plane: ControlPlane, count: int) -> None:
 
 
 def measure(plane: ControlPlane, count: int) -> Measured:
-    """Create `count` releases and wait until all their pods are ready; TimeoutError names how far it came."""
+    """Create `count` releases, their volumes before and uncounted, and wait until all pods are ready.
+
+    TimeoutError names how far it came.
+    """
     namespace(plane, NAMESPACE)
     before = {name: _resident(plane, name) for name in MEASURED}
     began = time.monotonic()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         releases = list(pool.map(_release, range(count)))
     rendered = time.monotonic()
+    nodes.bind(plane, [obj for release in releases for obj in release])
+    bound = time.monotonic()
     for start in range(0, count, BATCH):
         plane.cluster.apply([obj for release in releases[start : start + BATCH] for obj in release])
     admitted = time.monotonic()
@@ -113,8 +118,8 @@ def measure(plane: ControlPlane, count: int) -> Measured:
     return Measured(
         count,
         rendered - began,
-        admitted - rendered,
-        ready - rendered,
+        admitted - bound,
+        ready - bound,
         _change(plane),
         tuple(sorted((made[name] - created[name]).total_seconds() for name in created)),
         tuple(sorted((available[name] - created[name]).total_seconds() for name in created)),
@@ -123,10 +128,9 @@ def measure(plane: ControlPlane, count: int) -> Measured:
 
 
 def _release(index: int) -> list[Object]:
-    """The objects of one release, with the volume of its claim."""
+    """The objects of one release."""
     found = [thaw(obj) for obj in render("llm-stack", FILE, name=f"fleet-{index}", namespace=NAMESPACE).objects]
-    objects = [obj for obj in found if "helm.sh/hook" not in obj["metadata"].get("annotations", {})]
-    return [*objects, *(nodes.volume(obj) for obj in objects if obj["kind"] == "PersistentVolumeClaim")]
+    return [obj for obj in found if "helm.sh/hook" not in obj["metadata"].get("annotations", {})]
 
 
 def _wait_ready(plane: ControlPlane, count: int, until: float) -> None:

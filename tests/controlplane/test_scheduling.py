@@ -62,7 +62,8 @@ def objects(scenario: Scenario, name: str) -> list[Object]:
 
 
 def create(plane: ControlPlane, release: list[Object]) -> None:
-    plane.cluster.apply([*release, *(nodes.volume(obj) for obj in release if obj["kind"] == "PersistentVolumeClaim")])
+    nodes.bind(plane, release)
+    plane.cluster.apply(release)
 
 
 def engines(plane: ControlPlane, name: str) -> list[Object]:

@@ -5,7 +5,7 @@ What is real is who goes where: labels, taints, allocatable resources, volume bi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import yaml
@@ -123,6 +123,25 @@ def storage(plane: ControlPlane) -> None:
             }
         ]
     )
+
+
+def bind(plane: ControlPlane, objects: Iterable[Object]) -> None:
+    """The claims among `objects`, each bound to a volume made for it, before anything that mounts them is there.
+
+    A pod made before its claim is bound can stay pending for the scheduler's five minutes: it learns of the claim twice, and
+    between the two it may ask for the pod once more, find the claim unbound, and hear no more of it (seen with 1.34).
+    """
+    claims = [obj for obj in objects if obj["kind"] == "PersistentVolumeClaim"]
+    plane.cluster.apply([volume(claim) for claim in claims])  # first: an unbound claim is looked at every 15 s only
+    plane.cluster.apply(claims)
+    wanted = {(claim["metadata"]["namespace"], claim["metadata"]["name"]) for claim in claims}
+    until(lambda: wanted <= _bound(plane), 60, "claims are not bound", every=0.2)
+
+
+def _bound(plane: ControlPlane) -> set[tuple[str, str]]:
+    """Namespace and name of each bound claim."""
+    found = plane.cluster.items("persistentvolumeclaims", "--all-namespaces")
+    return {(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in found if obj["status"]["phase"] == "Bound"}
 
 
 def volume(claim: Object) -> Object:
