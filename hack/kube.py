@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from hack import gobuild
-from hack.shell import Arg, CommandFailed, out, run
+from hack.shell import BRIEF, Arg, CommandFailed, out, run
 
 Object = dict[str, Any]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,14 +33,12 @@ class Cluster:
 
     def kubectl(self, *arguments: Arg, stdin: str | None = None, check: bool = True, timeout: float | None = None) -> str:
         """Standard output of kubectl; CommandFailed when it fails and `check` is set."""
-        done = run(
-            gobuild.program("kubectl"), "--kubeconfig", self.kubeconfig, *arguments, stdin=stdin, check=check, timeout=timeout
-        )
-        return done.stdout
+        command = (gobuild.program("kubectl"), "--kubeconfig", self.kubeconfig, *arguments)
+        return run(*command, stdin=stdin, check=check, timeout=timeout, env=BRIEF).stdout
 
     def helm(self, *arguments: Arg, program: str = "helm", check: bool = True) -> str:
         """Standard output of helm (4, or `helm3`) against this cluster."""
-        return run(gobuild.program(program), "--kubeconfig", self.kubeconfig, *arguments, check=check).stdout
+        return run(gobuild.program(program), "--kubeconfig", self.kubeconfig, *arguments, check=check, env=BRIEF).stdout
 
     def get(self, *arguments: Arg) -> Object | None:
         """One object or a list, None when it does not exist."""

@@ -19,7 +19,7 @@ from kubernetes.utils import quantity
 from hack import deps, gobuild, keda, kserve, lws
 from hack.kube import Cluster, Object, conditions, holds
 from hack.paths import CHARTS
-from hack.shell import CommandFailed, out
+from hack.shell import Arg, CommandFailed, out
 
 SERVICES = kserve.CRDS[0]
 GATEWAYS = "gateways.gateway.networking.k8s.io"
@@ -54,6 +54,18 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class Asked(Cluster):
+    """A cluster that is asked each thing once, so that a check is of one moment and takes as few calls as it can."""
+
+    answers: dict[tuple[Arg, ...], Object | None] = field(default_factory=dict)
+
+    def get(self, *arguments: Arg) -> Object | None:
+        if arguments not in self.answers:
+            self.answers[arguments] = super().get(*arguments)
+        return self.answers[arguments]
+
+
+@dataclass(frozen=True)
 class Pods:
     """Pods of one form that a service asks for; `requests` is of one pod, by resource."""
 
@@ -75,7 +87,7 @@ def check(cluster: Cluster, release: list[Object], namespace: str) -> Findings:
 
     What the kubeconfig's user may not read is a warning, so that a tenant without rights on nodes can install.
     """
-    found = Findings()
+    found, cluster = Findings(), Asked(cluster.kubeconfig)
     if any(obj["kind"] == "LLMInferenceService" for obj in release):
         for title, part in CHECKS.items():
             try:

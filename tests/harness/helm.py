@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from hack import gobuild, paths
-from hack.shell import run
+from hack.shell import BRIEF, run
 from tests.harness.manifests import Manifests, freeze
 
 KUBE = "1.34.0"
@@ -129,8 +129,7 @@ def _values(document: str) -> Iterator[Path]:
 
 
 def _helm(program: str, arguments: tuple[str, ...]) -> str:
-    # A render is over before collecting garbage pays.
-    done = run(gobuild.program(program), *arguments, check=False, env={"GOGC": "400"})
+    done = run(gobuild.program(program), *arguments, check=False, env=BRIEF)
     if done.returncode:
         raise HelmError(arguments, done.stderr)
     return done.stdout

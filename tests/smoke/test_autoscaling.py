@@ -224,6 +224,58 @@ def test_a_silent_signal_takes_no_engine_away_and_another_may_add(cluster: Clust
         watch.until(lambda: watch.count == 1, 120, "without the silent signal the second engine stays")
 
 
+# Sends a signal to the processes that compute, and not to the one that answers for metrics and health.
+SIGNAL = """
+import os, pathlib, signal, sys
+for found in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if found.read_bytes().startswith(b"VLLM::"):
+        os.kill(int(found.parent.name), signal.Signals[sys.argv[1]])
+"""
+
+
+@contextmanager
+def stalled(cluster: Cluster) -> Iterator[None]:
+    """All engines take requests and compute nothing."""
+    pods = [pod["metadata"]["name"] for pod in releases.pods(cluster, releases.workload(NAME))]
+
+    def send(signal: str) -> None:
+        for pod in pods:
+            cluster.kubectl("-n", demo.NAMESPACE, "exec", pod, "-c", "main", "--", "python3", "-c", SIGNAL, signal)
+
+    send("SIGSTOP")
+    try:
+        yield
+    finally:
+        send("SIGCONT")
+
+
+@pytest.mark.full
+def test_requests_that_stall_take_no_engine_away(cluster: Cluster, release: None) -> None:
+    """No token, so no latency in the last two minutes: that is no answer while requests are there."""
+    releases.install(cluster, NAME, values(signals={"interTokenLatency": {"target": 0.0001}}, maxReplicas=2))
+    with watched(cluster, f"{NAME}-kserve") as watch:
+        with load(cluster, NAME, threads=4, **LONG):
+            watch.until(lambda: watch.count == watch.ready == 2, 200, "slow tokens bring no second engine")
+            with stalled(cluster):
+                watch.until(lambda: watch.metric() is None, 180, "Prometheus still knows a latency")
+                watch.hold(2, 60)
+                assert watch.conditions()["Ready"].startswith("False")
+        watch.until(lambda: watch.count == 1, 300, "with nothing to do the second engine stays")
+
+
+@pytest.mark.full
+def test_what_some_engines_answer_counts(cluster: Cluster, release: None) -> None:
+    """An engine that Prometheus does not ask counts as idle: the hazard that docs/autoscaling.md tells of."""
+    (pod,) = releases.ready(cluster, releases.workload(NAME), 1)
+    releases.install(cluster, NAME, values(maxReplicas=2))
+    with watched(cluster, f"{NAME}-kserve") as watch, load(cluster, NAME, address=pod["status"]["podIP"], threads=4, **LONG):
+        watch.until(lambda: watch.count == watch.ready == 2, 200, "no second engine")
+        watch.hold(2, 45)
+        cluster.kubectl("-n", demo.NAMESPACE, "annotate", "pod", pod["metadata"]["name"], "prometheus.io/scrape-")
+        watch.until(lambda: watch.metric() == 0, 60, "Prometheus still asks the engine that computes")
+        watch.until(lambda: watch.count == 1, 120, "both engines stay")
+
+
 def test_a_second_scaled_object_is_refused(cluster: Cluster, release: None) -> None:
     with pytest.raises(Exception, match=r"is already managed by the (hpa|ScaledObject)"):
         cluster.apply(

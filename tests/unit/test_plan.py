@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness import notes
+from hack import paths
+from tests.harness import HelmError, notes, render
 from tests.harness.components import key
 from tests.unit.models import GATE, QWEN, QWEN_URI, cached, engine, environment, llm, model, own, plan, service
 
@@ -15,6 +18,20 @@ GIB = 1024**3
 
 def claim(values: Any, **options: Any) -> Any:
     return model(values, **options).one("PersistentVolumeClaim")
+
+
+def test_the_plan_is_made_once_for_all_charts(tmp_path: Path) -> None:
+    """A second making ends the render. Of templates of one name Helm takes the outer chart's."""
+    chart = Path(shutil.copytree(paths.CHARTS / "llm-stack", tmp_path / "llm-stack"))
+    begins = '{{- define "llm-common.plan.make" -}}'
+    again = '{{- if get .root.Release "made" -}}{{- fail "made again" -}}{{- end -}}{{- $_ := set .root.Release "made" true -}}'
+    (own,) = [path for path in (paths.CHARTS / "llm-common" / "templates").glob("*.tpl") if begins in path.read_text()]
+    counting = own.read_text().replace(begins, begins + again)
+    (chart / "templates" / own.name).write_text(counting)
+    assert render(chart, "deploy-autoscaling").objects == render("llm-stack", "deploy-autoscaling").objects
+    (chart / "templates" / own.name).write_text(counting.replace("not (and $kept", "not (and false $kept"))
+    with pytest.raises(HelmError, match="made again"):
+        render(chart, "deploy-autoscaling", fresh=True)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
