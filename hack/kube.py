@@ -60,12 +60,8 @@ class Cluster:
 
     def wait_established(self, names: Iterable[str], timeout: float = 60) -> None:
         """Until the API server serves the named resource definitions."""
-        for name in names:
-            until(
-                lambda name=name: holds(self.get("crd", name), "Established"),
-                timeout,
-                f"resource definition {name} is not established",
-            )
+        targets = [f"crd/{name}" for name in names]
+        self.kubectl("wait", "--for=condition=Established", f"--timeout={timeout:.0f}s", *targets)
 
     @contextmanager
     def port_forward(self, namespace: str, target: str, port: int) -> Iterator[int]:
