@@ -194,6 +194,21 @@ def test_preflight_and_scheduler_agree_on_a_taint(seventy: tuple[ControlPlane, l
         plane.cluster.kubectl("delete", "node", reserved.name)
 
 
+def test_a_pod_without_a_node_has_its_certificate_made_again_and_again(seventy: tuple[ControlPlane, list[Object]]) -> None:
+    """docs/day-2.md tells of it. When KServe mends it, this fails, and the row there can go."""
+    plane, release = seventy
+    create(plane, release)
+    wait_unplaced(plane, "unschedulable")
+    seen: set[str] = set()
+
+    def made_again() -> bool:
+        secret = plane.cluster.get("secret", "seventy-kserve-self-signed-certs", "-n", NAMESPACE)
+        seen.add((secret or {"data": {}})["data"].get("tls.crt", ""))
+        return len(seen) > 3
+
+    until(made_again, 60, f"{len(seen)} certificates while a pod has no address")
+
+
 def test_a_restart_needs_room_and_stop_makes_it(seventy: tuple[ControlPlane, list[Object]]) -> None:
     """UPGRADING.md: with one node, the new pod waits for the devices of the old one, which serves on."""
     plane, release = seventy
