@@ -252,7 +252,7 @@ def stalled(cluster: Cluster) -> Iterator[None]:
 @pytest.mark.full
 def test_requests_that_stall_take_no_engine_away(cluster: Cluster, release: None) -> None:
     """No token, so no latency in the last two minutes: that is no answer while requests are there."""
-    releases.install(cluster, NAME, values(signals={"interTokenLatency": {"target": 0.0001}}, maxReplicas=2))
+    releases.install(cluster, NAME, values(signals={"interTokenLatency": {"target": 0.001}}, maxReplicas=2))
     with watched(cluster, f"{NAME}-kserve") as watch:
         with load(cluster, NAME, threads=4, **LONG):
             watch.until(lambda: watch.count == watch.ready == 2, 200, "slow tokens bring no second engine")
