@@ -97,7 +97,8 @@ def test_kserve_0_21_scales_by_its_own_field() -> None:
     assert found["scaling"]["minReplicas"] == 1
     assert found["scaling"]["maxReplicas"] == 4
     assert found["scaling"]["keda"]["triggers"] == spec(scaled())["triggers"]
-    assert found["scaling"]["keda"]["advanced"] == spec(scaled())["advanced"]
+    # horizontalPodAutoscalerConfig is refused, with a name and without.
+    assert found["scaling"]["keda"]["advanced"] == {"restoreToOriginalReplicaCount": False}
 
 
 def test_volumes_and_budgets_are_for_the_most_engines() -> None:
@@ -278,6 +279,7 @@ def test_a_tenant_and_an_untrusted_certificate() -> None:
 NOWHERE = {"prometheus": {"serverAddress": ""}}
 OFFICE = {"start": "0 8 * * *", "end": "0 18 * * *", "replicas": 2}
 A = "global.llm.autoscaling"
+BEHAVIOR = {"scaleDown": {"stabilizationWindowSeconds": 900}}
 CASES = (
     Case(
         "a fixed count",
@@ -501,6 +503,13 @@ CASES = (
         f"{A}.paused: KServe 0.21 makes the ScaledObject and has no field for it; set enabled: false and replicas",
         overlay(scaled(paused=True), llm(kserveVersion="0.21")),
         overlay(scaled(), llm(kserveVersion="0.21")),
+    ),
+    Case(
+        "a speed that KServe refuses",
+        f"{A}.behavior: the resource definition of KServe 0.21 refuses a speed of scaling (no such key: name); remove it, "
+        "Kubernetes' default holds",
+        overlay(scaled(behavior=BEHAVIOR), llm(kserveVersion="0.21")),
+        scaled(behavior=BEHAVIOR),
     ),
 )
 

@@ -89,6 +89,9 @@ because nobody asks, as the pods themselves say, that counts as zero.
   {{- if and $common.paused $byKServe -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.autoscaling.paused: KServe %s makes the ScaledObject and has no field for it; set enabled: false and replicas" $plan.kserveVersion)) -}}
   {{- end -}}
+  {{- if and $common.behavior $byKServe -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.autoscaling.behavior: the resource definition of KServe %s refuses a speed of scaling (no such key: name); remove it, Kubernetes' default holds" $plan.kserveVersion)) -}}
+  {{- end -}}
   {{- if contains "@" $prometheus.serverAddress -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" "global.llm.autoscaling.prometheus.serverAddress: holds a password in the values; set authModes: basic and a secret") -}}
   {{- end -}}

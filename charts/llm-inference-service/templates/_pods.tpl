@@ -288,11 +288,10 @@ scaling:
     fallback:
       {{- toYaml . | nindent 6 }}
     {{- end }}
+    # No horizontalPodAutoscalerConfig: of 0.21's rules one asks for its `name` without looking whether it is there, and with an
+    # empty name, which passes, KServe's own update is refused, which leaves it out.
     advanced:
       restoreToOriginalReplicaCount: false
-      horizontalPodAutoscalerConfig:
-        behavior:
-          {{- toYaml $scaling.behavior | nindent 10 }}
     triggers:
       {{- toYaml $scaling.triggers | nindent 6 }}
 {{- else -}}
