@@ -235,17 +235,11 @@ def logs() -> None:
 
 
 def destroy() -> None:
-    """`make destroy`: releases, platform, cluster, and the container daemon if it was ours. The cache stays."""
+    """`make destroy`: the cluster with all that is in it, whatever state that is in, and the container daemon if it was ours.
+
+    The cache stays.
+    """
     timeline = Timeline()
-    if kind.exists():
-        cluster = kind.cluster()
-        with timeline.step("model releases") as step:
-            for release in json.loads(cluster.helm("list", "-A", "-o", "json")):
-                if release["name"] != platform.RELEASE:
-                    step.note(release["name"])
-                    cluster.helm("uninstall", release["name"], "-n", release["namespace"])
-        with timeline.step("platform") as step:
-            platform.uninstall(cluster, step.note)
     with timeline.step(f"kind cluster {kind.NAME}"):
         kind.delete()
     with timeline.step("container daemon, if we started it"):
