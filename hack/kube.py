@@ -58,10 +58,14 @@ class Cluster:
             "apply", "--server-side", "--force-conflicts", f"--field-manager={manager}", *flags, "-f", "-", stdin=document
         )
 
-    def wait_established(self, names: Iterable[str], timeout: float = 60) -> None:
-        """Until the API server serves the named resource definitions."""
-        targets = [f"crd/{name}" for name in names]
-        self.kubectl("wait", "--for=condition=Established", f"--timeout={timeout:.0f}s", *targets)
+    def wait_served(self, names: Iterable[str], timeout: float = 60) -> None:
+        """Until the API server serves the named resource definitions and lists them, which is later than Established."""
+        wanted = set(names)
+
+        def served() -> bool:
+            return wanted <= set(self.kubectl("api-resources", "--cached=false", "-o", "name", check=False).split())
+
+        until(served, timeout, f"not all are served: {', '.join(sorted(wanted))}")
 
     @contextmanager
     def port_forward(self, namespace: str, target: str, port: int) -> Iterator[int]:

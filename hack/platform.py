@@ -41,7 +41,7 @@ def crds(cluster: Cluster, ca: str) -> None:
     there = [cluster.get("crd", name) or {} for name in kserve.CRDS]
     if any(crd.get("metadata", {}).get("annotations", {}).get(cached.CONTENT) != content for crd in there):
         cluster.apply(definitions)
-    cluster.wait_established(kserve.CRDS)
+    cluster.wait_served(kserve.CRDS)
 
 
 def certificate(cluster: Cluster, namespace_name: str, name: str, hosts: tuple[str, ...]) -> str:
@@ -107,7 +107,7 @@ def install_lws(cluster: Cluster, note: Note) -> None:
     _apply_once(
         cluster, wanted, lws.NAMESPACE, lws.CONTROLLER, note, "LeaderWorkerSet's resource definition, webhooks, controller"
     )
-    cluster.wait_established([lws.CRD])
+    cluster.wait_served([lws.CRD])
     pod = {"containers": [{"name": "probe", "image": "probe"}]}
     probe = {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
@@ -124,7 +124,7 @@ def install_keda(cluster: Cluster, note: Note) -> None:
     cluster.apply([namespace(keda.NAMESPACE)])
     wanted = keda.objects(certificate(cluster, keda.NAMESPACE, keda.CERTIFICATE_SECRET, keda.HOSTS))
     _apply_once(cluster, wanted, keda.NAMESPACE, keda.OPERATOR, note, "KEDA's resource definitions, webhooks, operator")
-    cluster.wait_established(keda.CRDS)
+    cluster.wait_served(keda.CRDS)
     wait_scaling(cluster)
     known_to_kserve(cluster, keda.CRDS[0], note)
 

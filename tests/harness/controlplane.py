@@ -179,7 +179,7 @@ def install_kserve(plane: ControlPlane, chart_objects: tuple[Any, ...]) -> None:
         *map(monitoring_crd, MONITORING),
     ]
     cluster.apply(definitions)
-    cluster.wait_established(crd["metadata"]["name"] for crd in definitions)
+    cluster.wait_served(crd["metadata"]["name"] for crd in definitions)
     objects = [_reachable(thaw(obj), url, plane.authority.pem) for obj in chart_objects]
     namespace(plane, kserve.NAMESPACE)
     optional = [obj for obj in objects if obj["apiVersion"].split("/")[0] not in ("cert-manager.io", "monitoring.coreos.com")]
@@ -247,7 +247,7 @@ def install_keda(plane: ControlPlane) -> None:
     # Not the API of measures: without its server every list of the API server's kinds is incomplete.
     objects = [_reachable(obj, url, ca) for obj in keda.objects(ca) if obj["kind"] not in ("APIService", "Deployment")]
     plane.cluster.apply(objects)
-    plane.cluster.wait_established(keda.CRDS)
+    plane.cluster.wait_served(keda.CRDS)
     certificates = _certificates(plane.folder / "keda", plane)
     account = f"system:serviceaccount:{keda.NAMESPACE}:{keda.OPERATOR}"
     plane.spawn(
