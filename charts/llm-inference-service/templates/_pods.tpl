@@ -288,8 +288,8 @@ scaling:
     fallback:
       {{- toYaml . | nindent 6 }}
     {{- end }}
-    # No horizontalPodAutoscalerConfig: of 0.21's rules one asks for its `name` without looking whether it is there, and with an
-    # empty name, which passes, KServe's own update is refused, which leaves it out.
+    # No horizontalPodAutoscalerConfig: a rule of 0.21.0-rc1's definition asks for its `name` without looking whether it is there,
+    # and with an empty name, which passes, KServe's own update is refused, which leaves it out.
     advanced:
       restoreToOriginalReplicaCount: false
     triggers:
