@@ -21,6 +21,11 @@ class CommandFailed(RuntimeError):
         super().__init__(f"`{' '.join(command)[:300]}` ended with status {status}\n{tail}")
 
 
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The present environment with `more`."""
+    return {**os.environ, **more}
+
+
 def run(
     *command: Arg,
     cwd: Path | None = None,
@@ -36,7 +41,7 @@ def run(
     Raises CommandFailed on a non-zero status unless `check` is false.
     """
     words = [str(word) for word in command]
-    full_env = {**os.environ, **(env or {})}
+    full_env = environment(env or {})
     data = stdin.decode() if isinstance(stdin, bytes) else stdin
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)

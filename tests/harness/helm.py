@@ -15,6 +15,7 @@ import yaml
 
 from hack import gobuild, paths
 from hack.shell import BRIEF, run
+from tests.harness.helm_server import server
 from tests.harness.manifests import Manifests, freeze
 
 KUBE = "1.34.0"
@@ -60,13 +61,14 @@ def render(
     sets: tuple[str, ...] = (),
     fresh: bool = False,
 ) -> Manifests:
-    """`helm template` of a whole chart (a name below charts/ or a path); the same question is asked once per run unless `fresh`.
+    """`helm template` of a whole chart (a name below charts/ or a path); the same question is asked once per run.
 
-    `values_files` are paths or names below values/ without `.yaml`; `values` are laid over them. Raises HelmError.
+    `fresh`: asked again, of the program that a person would start. `values_files` are paths or names below values/ without
+    `.yaml`; `values` are laid over them. Raises HelmError.
     """
     files = tuple(str(_values_file(file)) for file in values_files)
     ask = _render.__wrapped__ if fresh else _render
-    return ask(str(_chart(chart)), files, _document(values or {}), name, namespace, kube, helm, sets)
+    return ask(str(_chart(chart)), files, _document(values or {}), name, namespace, kube, helm, sets, fresh)
 
 
 def notes(
@@ -77,7 +79,7 @@ def notes(
         arguments = ["install", name, str(_chart(chart)), "--dry-run=client", "--namespace", namespace]
         for file in (*map(_values_file, values_files), extra):
             arguments += ["--values", str(file)]
-        out = _helm("helm", tuple(arguments))
+        out = _helm("helm", arguments)
     return out.split("NOTES:\n", 1)[1]
 
 
@@ -128,16 +130,27 @@ def _values(document: str) -> Iterator[Path]:
         yield Path(handle.name)
 
 
-def _helm(program: str, arguments: tuple[str, ...]) -> str:
-    done = run(gobuild.program(program), *arguments, check=False, env=BRIEF)
+def _helm(program: str, arguments: list[str], fresh: bool = False) -> str:
+    if fresh or program != "helm":
+        done = run(gobuild.program(program), *arguments, check=False, env=BRIEF)
+    else:
+        done = server().run(*arguments)
     if done.returncode:
-        raise HelmError(arguments, done.stderr)
+        raise HelmError(tuple(arguments), done.stderr)
     return done.stdout
 
 
 @cache
 def _render(
-    chart: str, files: tuple[str, ...], document: str, name: str, namespace: str, kube: str, helm: str, sets: tuple[str, ...]
+    chart: str,
+    files: tuple[str, ...],
+    document: str,
+    name: str,
+    namespace: str,
+    kube: str,
+    helm: str,
+    sets: tuple[str, ...],
+    fresh: bool,
 ) -> Manifests:
     with _values(document) as extra:
         arguments = ["template", name, chart, "--namespace", namespace, "--kube-version", kube]
@@ -145,7 +158,7 @@ def _render(
             arguments += ["--values", str(file)]
         for setting in sets:
             arguments += ["--set", setting]
-        text = _helm(helm, tuple(arguments))
+        text = _helm(helm, arguments, fresh)
     # Sources and comments stay in `text` for those who look for them; the objects are what the API server would get.
     documents = [doc for doc in yaml.load_all(text, Loader=_Loader) if doc]
     return Manifests(freeze(documents), text)

@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 
 from hack.paths import CHARTS
-from tests.harness import EXAMPLES, SCENARIOS, HelmError, Manifests, freeze, helm, helm_fails, notes, pod_specs, render, thaw
+from tests.harness import (
+    EXAMPLES,
+    SCENARIOS,
+    HelmError,
+    Manifests,
+    freeze,
+    helm,
+    helm_fails,
+    helm_server,
+    notes,
+    pod_specs,
+    render,
+    thaw,
+)
 from tests.harness.components import at, effective_values, externals, overlay, release, rows
 from tests.unit.models import llm
 
@@ -43,9 +56,9 @@ def test_the_same_question_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> Non
     asked = []
     real = helm._helm
 
-    def counting(program: str, arguments: tuple[str, ...]) -> str:
+    def counting(program: str, arguments: list[str], fresh: bool) -> str:
         asked.append(arguments)
-        return real(program, arguments)
+        return real(program, arguments, fresh)
 
     monkeypatch.setattr(helm, "_helm", counting)
     first = render("llm-stack", values=llm(name="asked-once"))
@@ -57,6 +70,28 @@ def test_the_same_question_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> Non
     render("llm-stack", values=llm(name="asked-once"), namespace="other")
     render("llm-stack", values=llm(name="asked-once"), helm="helm3")
     assert len(asked) == 4
+
+
+@pytest.mark.parametrize("values", [llm(), llm(replicas="many"), llm(accelerator="none")], ids=["renders", "shape", "refused"])
+def test_the_server_says_what_the_program_says(values: dict[str, Any]) -> None:
+    def told(fresh: bool) -> str:
+        try:
+            return render("llm-inference-service", values=values, name="server", fresh=fresh).text
+        except HelmError as error:
+            return error.stderr
+
+    assert told(fresh=False) == told(fresh=True)
+
+
+def test_a_server_is_replaced_and_one_that_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helm_server, "CALLS", 2)
+    server = helm_server.HelmServer()
+    assert [server.run("no-such-command").returncode for _ in range(5)] == [1] * 5
+    assert server.run("version").stdout.startswith("version.BuildInfo")
+    server.stop()
+    monkeypatch.setattr(helm_server.gobuild, "program", lambda _: Path("/bin/true"))
+    with pytest.raises(AssertionError, match="helm-server ended, status 0, at: helm version"):
+        server.run("version")
 
 
 def test_a_refusal_carries_what_helm_said() -> None:
