@@ -20,13 +20,13 @@ Load = Callable[[int], float]
 
 @dataclass(frozen=True)
 class Way:
-    """Engines that may be added in `period` seconds, by their number; after `window` seconds `stop` of them end every `pause`."""
+    """How many may be added in `period` seconds, by their number; after `window` seconds `stop` of them end every `pause`."""
 
     title: str
     add: Callable[[int], int]
     period: int
     window: int
-    stop: int = 1
+    stop: Callable[[int], int]
     pause: int = 60
 
 
@@ -41,16 +41,26 @@ class Cost:
 
 def ours(start: int) -> Way:
     """llm-common.scalingBehavior."""
-    add = (lambda count: 1) if start > 180 else (lambda count: max(2, count))
-    return Way("derived", add, 60, min(max(2 * start, 300), 3600))
+    return Way("derived", lambda count: max(2, count), 60, window(start), lambda count: count - count // 2)
+
+
+def window(start: int) -> int:
+    """The derived one, before an engine is stopped."""
+    return min(max(2 * start, 300), 3600)
+
+
+def one(count: int) -> int:
+    """Whatever the number is."""
+    return 1
 
 
 def ways(start: int) -> tuple[Way, ...]:
     """What is compared."""
     return (
         ours(start),
-        Way("Kubernetes' default", lambda count: max(4, count), 15, 300, MOST, 15),
-        Way("one a start", lambda count: 1, start, min(max(2 * start, 300), 3600)),
+        Way("Kubernetes' default", lambda count: max(4, count), 15, 300, lambda count: count, 15),
+        Way("one a minute", one, 60, window(start), one),
+        Way("one a start", one, start, window(start), one),
     )
 
 
@@ -102,7 +112,7 @@ def cost(way: Way, start: int, load: Load) -> Cost:
             starting += [at + start] * more
         elif (enough := max(number for _, number in wanted)) < count and at - stopped >= way.pause:
             stopped = at
-            for _ in range(min(way.stop, count - enough)):
+            for _ in range(min(way.stop(count), count - enough)):
                 if starting:
                     starting.pop()
                 else:

@@ -40,7 +40,10 @@ SIDES = llm(
 OFFICE = {"office": {"start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "replicas": 1}}
 ZERO = llm(autoscaling={"enabled": True, "minReplicas": 0, "maxReplicas": 2, "signals": OFFICE}, router={"enabled": True})
 GROUPS = overlay(ZERO, llm(parallel={"data": 2, "nodes": 2}))
+ALONE = llm(autoscaling={"enabled": True, "maxReplicas": 2, "prometheus": PROMETHEUS})
 RELEASES = {name: overlay(values, OBSERVED) for name, values in {"sides": SIDES, "zero": ZERO, "groups": GROUPS}.items()}
+RELEASES["alone"] = overlay(ALONE, {"llm-observability": {"enabled": True}})
+RELEASES["later"] = overlay(RELEASES["alone"], llm(kserveVersion="0.21"))
 PODS = {
     "DECODE": "demo-kserve-5d8f7c9b4d-x2x5z",
     "DECODE2": "demo-kserve-5d8f7c9b4d-b4b6d",

@@ -148,7 +148,7 @@ ALWAYS = {
         (
             llm(autoscaling={"enabled": True, "maxReplicas": 2, "prometheus": PROMETHEUS}, kserveVersion="0.21"),
             {},
-            {"LLMAutoscalerAtMaximum"},  # KServe names its ScaledObject itself
+            {"LLMAutoscalerAtMaximum", "LLMAutoscalerFailing"},
         ),
         (llm(), {"kubeStateMetrics": {"enabled": True}}, {"LLMStartupBudget", "LLMDownloadStuck"}),
         (llm(cache={"enabled": False}), {"kubeStateMetrics": {"enabled": True}}, {"LLMStartupBudget"}),
@@ -252,6 +252,14 @@ def test_an_unknown_engine_is_asked_by_older_names_too() -> None:
     assert "gpu_cache_usage_perc" not in json.dumps([rule["expr"] for rule in rules(model(observed()))])
 
 
+def test_labels_of_ones_own_do_not_take_ours() -> None:
+    own = {"labels": {"app.kubernetes.io/name": "other", "release": "prometheus"}}
+    found = model(observed(monitors=own, rules=own, dashboards=own))
+    labelled = [obj["metadata"]["labels"] for obj in found.objects if "release" in obj["metadata"]["labels"]]
+    assert len(labelled) > 3
+    assert {labels["app.kubernetes.io/name"] for labels in labelled} == {"demo"}
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 BUCKETS = "0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80"
@@ -272,6 +280,13 @@ REFUSED = (
             llm(engine={"args": {"custom-histogram-buckets": {"time_to_first_token": [0.05, 1]}}}),
             objectives={"timeToFirstToken": {"seconds": 0.05}},
         ),
+    ),
+    Case(
+        "scrapes too far apart",
+        "llm-observability.monitors.interval: 2m is longer than a minute: rates over two minutes have nothing to compare, and "
+        "after five minutes Prometheus takes an engine for gone; set at most 60s",
+        observed(monitors={"interval": "2m"}),
+        observed(monitors={"interval": "60s"}),
     ),
     Case(
         "an endpoint picker that is not there",

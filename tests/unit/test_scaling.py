@@ -22,6 +22,10 @@ def test_what_is_calculated_is_what_is_rendered(start: int) -> None:
     for count in (1, 2, 5):
         steps = [p["value"] * count // 100 if p["type"] == "Percent" else p["value"] for p in behavior["scaleUp"]["policies"]]
         assert max(steps) == way.add(count)
+        # The API server keeps whole engines of what a share leaves.
+        down = behavior["scaleDown"]["policies"]
+        left = [count - p["value"] if p["type"] == "Pods" else count * p["value"] // 100 for p in down]
+        assert count - min(left) == way.stop(count)
 
 
 def test_a_load_that_one_engine_serves_costs_one() -> None:

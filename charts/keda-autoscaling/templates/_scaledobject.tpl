@@ -7,13 +7,10 @@
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
-  name: {{ $workload.child | quote }}
+  name: {{ $workload.scaledObject | quote }}
   namespace: {{ .root.Release.Namespace | quote }}
   labels:
-    {{- include "llm-common.labels" (dict "root" .root "name" $plan.name "component" "autoscaling") | nindent 4 }}
-    {{- with .root.Values.labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "llm-common.labels" (dict "root" .root "name" $plan.name "component" "autoscaling" "more" .root.Values.labels) | nindent 4 }}
   {{- if or $scaling.paused .root.Values.annotations }}
   annotations:
     {{- if $scaling.paused }}

@@ -85,8 +85,8 @@ window (rate, increase, …, of each series). Out: an expression, in parentheses
 {{- else if eq $row.of "keda" -}}
   {{- /* its own `namespace` gives way to that of its pod, unless who scrapes it honours its labels */ -}}
   {{- $selectors = list
-        (printf "namespace=%q,exported_namespace=\"\",scaledObject=%q" $namespace .side.child)
-        (printf "exported_namespace=%q,scaledObject=%q" $namespace .side.child) -}}
+        (printf "namespace=%q,exported_namespace=\"\",scaledObject=%q" $namespace .side.scaledObject)
+        (printf "exported_namespace=%q,scaledObject=%q" $namespace .side.scaledObject) -}}
 {{- else if hasPrefix "kube_job_" $name -}}
   {{- $selectors = list (printf "namespace=%q,job_name=~%q" $namespace (printf "%s-download-[0-9a-f]{8}" .plan.name)) -}}
 {{- else if hasPrefix "kube_deployment_" $name -}}

@@ -3,14 +3,15 @@ Helpers of every chart. Each takes one dict; `root` is the chart's `$`. A missin
 */}}
 
 {{/* Labels that may change between upgrades; never in a selector and never in a pod template.
-In: root, name (application), component. Out: YAML map. */}}
+In: root, name (application), component, and where wanted more (a map of the user's, in which ours win). Out: YAML map. */}}
 {{- define "llm-common.labels" -}}
 {{- $root := required "llm-common.labels: missing root" .root -}}
-{{ include "llm-common.selectorLabels" . }}
-app.kubernetes.io/component: {{ required "llm-common.labels: missing component" .component | quote }}
-app.kubernetes.io/part-of: llm-stack
-app.kubernetes.io/managed-by: {{ $root.Release.Service | quote }}
-helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- $ours := dict
+      "app.kubernetes.io/component" (required "llm-common.labels: missing component" .component)
+      "app.kubernetes.io/part-of" "llm-stack"
+      "app.kubernetes.io/managed-by" $root.Release.Service
+      "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{ mustMergeOverwrite (deepCopy (.more | default dict)) (include "llm-common.selectorLabels" . | fromYaml) $ours | toYaml }}
 {{- end }}
 
 {{/* Immutable, minimal labels. In: root, name. Out: YAML map. */}}

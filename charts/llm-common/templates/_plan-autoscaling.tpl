@@ -7,7 +7,7 @@ over the pods and divided by the target of one (AverageValue); a latency is comp
 because nobody asks, as the pods themselves say, that counts as zero.
 */}}
 
-{{/* In: the context with `side`. Adds to the side: startSeconds, autoscaling, empty where its count is fixed. */}}
+{{/* In: the context with `side`. Adds to the side: startSeconds, scaledObject, autoscaling (empty where its count is fixed). */}}
 {{- define "llm-common.plan.autoscaling" -}}
 {{- $plan := .plan -}}
 {{- $side := .side -}}
@@ -21,6 +21,7 @@ because nobody asks, as the pods themselves say, that counts as zero.
 {{- $start := int64 $common.startSeconds | default (add 90 (div $plan.model.weightBytes (mul 500000000 $side.nodes))) -}}
 {{- $_ := set $side "startSeconds" $start -}}
 {{- $_ := set $side "autoscaling" dict -}}
+{{- $_ := set $side "scaledObject" (ternary (printf "%s-kserve%s-keda" $plan.name (ternary "" "-prefill" $main)) $side.child ($plan.capabilities.kedaScaling | default false)) -}}
 {{- if not $common.enabled -}}
 {{- else if lt $most $least -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.maxReplicas: %d is less than minReplicas, %d; set at least %d" $path $most $least (add1 $least))) -}}
@@ -41,7 +42,7 @@ because nobody asks, as the pods themselves say, that counts as zero.
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.disable-log-stats: takes away the metrics that global.llm.autoscaling reads; remove it" $side.paths.args)) -}}
   {{- end -}}
   {{- if and $found.prometheus (not $found.loads) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.signals: waitingRequests alone is 0 while all engines are full and none waits, so that engines are taken away and come back; set runningRequests or requests beside it" $path)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.signals: without a signal of the load itself engines are taken away as soon as none waits or all is fast enough, and come back when it is not; set requests beside %s" $path (keys $wanted.signals | sortAlpha | join ", "))) -}}
   {{- end -}}
   {{- if gt (int64 $common.fallbackReplicas) $most -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.autoscaling.fallbackReplicas: %d is more than %s.maxReplicas, %d; set at most that" (int64 $common.fallbackReplicas) $path $most)) -}}
@@ -128,41 +129,42 @@ because nobody asks, as the pods themselves say, that counts as zero.
 {{- end }}
 
 {{/* How fast the count changes, from what an engine's start takes; docs/autoscaling.md compares it with other ways. Up: at once, double in
-a minute, or one engine a minute where a start takes minutes, because the queue that grows meanwhile asks for more than the load does.
-Down: one engine a minute, and none that two starts ago was wanted. In: start (seconds). Out: YAML. */}}
+a minute. Down: half in a minute, and none that two starts ago was wanted. In: start (seconds). Out: YAML. */}}
 {{- define "llm-common.scalingBehavior" -}}
 {{- $start := int64 .start -}}
 scaleUp:
   stabilizationWindowSeconds: 0
   policies:
     - type: Pods
-      value: {{ ternary 1 2 (gt $start 180) }}
+      value: 2
       periodSeconds: 60
-    {{- if le $start 180 }}
     - type: Percent
       value: 100
       periodSeconds: 60
-    {{- end }}
 scaleDown:
   stabilizationWindowSeconds: {{ min (max (mul 2 $start) 300) 3600 }}
   policies:
     - type: Pods
       value: 1
       periodSeconds: 60
+    - type: Percent
+      value: 50
+      periodSeconds: 60
 {{- end }}
 
 {{/* What is known by name. metrics: added up; type: of the HorizontalPodAutoscaler's target; keys: beside `target`; not: the role that it
-says nothing about; router: whether the endpoint picker is asked; unit: what a target says, where the plan derives none. */}}
+says nothing about; load: whether it says how much there is to do, also while all goes well; router: whether the endpoint picker is
+asked; unit: what a target says, where the plan derives none. */}}
 {{- define "llm-common.signals" -}}
-requests: {metrics: [runningRequests, waitingRequests], type: AverageValue, keys: []}
-runningRequests: {metrics: [runningRequests], type: AverageValue, keys: []}
+requests: {metrics: [runningRequests, waitingRequests], type: AverageValue, keys: [], load: true}
+runningRequests: {metrics: [runningRequests], type: AverageValue, keys: [], load: true}
 waitingRequests: {metrics: [waitingRequests], type: AverageValue, keys: []}
-kvCacheUsage: {metrics: [kvCacheUsage], type: AverageValue, keys: []}
+kvCacheUsage: {metrics: [kvCacheUsage], type: AverageValue, keys: [], load: true}
 timeToFirstToken: {metrics: [timeToFirstToken], type: Value, keys: [percentile, window], not: decode, unit: "the seconds within which that part of requests is to have it"}
 interTokenLatency: {metrics: [interTokenLatency], type: Value, keys: [percentile, window], not: prefill, unit: "the seconds within which that part of tokens is to follow"}
-generationTokens: {metrics: [generationTokens], type: AverageValue, keys: [window], not: prefill, unit: "the tokens in a second that one engine is to make"}
+generationTokens: {metrics: [generationTokens], type: AverageValue, keys: [window], not: prefill, load: true, unit: "the tokens in a second that one engine is to make"}
 endpointPickerQueue: {metrics: [poolQueue], type: Value, keys: [], router: true, unit: "the requests that may wait at an engine, on average"}
-endpointPickerRequests: {metrics: [pickedRequests], type: AverageValue, keys: [window], router: true, unit: "the requests in a second that one engine is to have"}
+endpointPickerRequests: {metrics: [pickedRequests], type: AverageValue, keys: [window], router: true, load: true, unit: "the requests in a second that one engine is to have"}
 {{- end }}
 
 {{/* One signal. In: name, signal, found {triggers, texts, outlives, prometheus, loads: added to}, root, plan, side, common, router,
@@ -191,6 +193,9 @@ most. */}}
   {{- range $key := list "start" "end" "replicas" -}}
     {{- if not (hasKey $signal $key) -}}{{- $wrong = printf "%s.%s: is missing; a schedule has start, end and replicas" $path $key -}}{{- end -}}
   {{- end -}}
+  {{- range $key := list "start" "end" -}}
+    {{- if not $wrong -}}{{- $wrong = include "llm-common.cronFault" (dict "text" (get $signal $key) "path" (printf "%s.%s" $path $key)) -}}{{- end -}}
+  {{- end -}}
   {{- if $wrong -}}
   {{- else if eq $signal.start $signal.end -}}{{- $wrong = printf "%s.end: is start as well, so that it never lasts; set another" $path -}}
   {{- else if gt (int64 $signal.replicas) (int64 .most) -}}
@@ -211,6 +216,10 @@ most. */}}
   {{- if $query -}}
     {{- $wrong = include "llm-common.unknownMetrics" (dict "plan" $plan "query" $query "path" $path) -}}
     {{- $_ := set $row "unit" "the value of the query for which one engine is enough" -}}
+    {{- $own := include "llm-common.engineMetrics" $query -}}
+    {{- if and $signal.outlivesPods $own (not $wrong) -}}
+      {{- $wrong = printf "%s.outlivesPods: %s is the engines' own, and gone with them; remove it, or ask what holds requests meanwhile" $path ($own | splitList " " | uniq | join ", ") -}}
+    {{- end -}}
     {{- if $signal.outlivesPods -}}{{- $_ := set $found "outlives" (append $found.outlives $name) -}}{{- end -}}
   {{- else -}}
     {{- $type = $row.type -}}
@@ -219,17 +228,22 @@ most. */}}
     {{- range $row.metrics -}}{{- $parts = append $parts (include "llm-common.query" (set $context "metric" .)) -}}{{- end -}}
     {{- $query = join " + " $parts -}}
     {{- include "llm-common.signalTarget" (dict "name" $name "side" $side "into" $derived) -}}
-    {{- if and $row.router (not .router) -}}{{- $wrong = printf "%s: there is no endpoint picker to ask; set global.llm.router.enabled: true, or another signal" $path -}}
+    {{- if regexMatch "^[1-5]?[0-9]s$" ($signal.window | default "2m") -}}{{- $wrong = printf "%s.window: in %s too few scrapes fall for a rate; set at least 1m" $path $signal.window -}}
+    {{- else if and (eq $name "endpointPickerQueue") (ne $side.role "both") -}}{{- $wrong = printf "%s: the picker's average is of decode and prefill engines together, and says nothing about either; set requests or waitingRequests" $path -}}
+    {{- else if and $row.router (not .router) -}}{{- $wrong = printf "%s: there is no endpoint picker to ask; set global.llm.router.enabled: true, or another signal" $path -}}
     {{- else if eq $side.role ($row.not | default "") -}}{{- $wrong = printf "%s: says nothing about %s engines; set it on the other side" $path $side.role -}}{{- end -}}
   {{- end -}}
   {{- $target := $derived.target -}}
   {{- if $signal.target -}}{{- $target = include "llm-common.number" $signal.target -}}{{- end -}}
   {{- if $wrong -}}
   {{- else if not $target -}}{{- $wrong = printf "%s.target: is missing; set %s" $path $row.unit -}}
-  {{- else if and (eq $name "kvCacheUsage") (not $signal.query) (gt (float64 $target) 1.0) -}}
-    {{- $wrong = printf "%s.target: %s is no share of the cache; set a number up to 1" $path $target -}}
-  {{- else if and (eq $name "runningRequests") (not $signal.query) (gt (float64 $target) (float64 $side.sequences)) -}}
-    {{- $wrong = printf "%s.target: an engine never computes %s requests at once: max-num-seqs is %d; set less" $path $target (int64 $side.sequences) -}}
+  {{- else if and (eq $name "kvCacheUsage") (not $signal.query) (not (include "llm-common.passes" (dict "most" 1 "target" $target))) -}}
+    {{- $wrong = printf "%s.target: an autoscaler acts from a tenth above its target on, and no more than the whole cache, 1, is ever used: %s is never passed; set at most 0.9" $path $target -}}
+  {{- else if and (eq $name "runningRequests") (not $signal.query) (not (include "llm-common.passes" (dict "most" $side.sequences "target" $target))) -}}
+    {{- $most := div (sub (mul 10 $side.sequences) 1) 11 -}}
+    {{- $wrong = printf "%s.target: an autoscaler acts from a tenth above its target on, and an engine computes %d requests at once at most (max-num-seqs): %s is never passed; set %s" $path (int64 $side.sequences) $target (ternary (printf "at most %d" $most) "another signal, such as requests" (gt $most 0)) -}}
+  {{- else if and (eq $name "runningRequests") (not $signal.query) (not (include "llm-common.passes" (dict "most" $side.slots "target" $target))) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.target: of requests of 4096 tokens the KV cache holds %d, and an autoscaler acts from a tenth above its target on: with those %s is never passed; set less, or the signal requests" $path (int64 $side.slots) $target)) -}}
   {{- else if and (eq $name "requests") (not $signal.query) (gt (float64 $target) (float64 $side.sequences)) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.target: of %s requests an engine computes %d at once (max-num-seqs); the others wait before another is started" $path $target (int64 $side.sequences))) -}}
   {{- end -}}
@@ -246,7 +260,7 @@ most. */}}
     {{- $_ := set $trigger "authenticationRef" (dict "name" (include "llm-common.prometheusAuthentication" $plan.name)) -}}
   {{- end -}}
   {{- $_ := set $found "prometheus" true -}}
-  {{- if ne $name "waitingRequests" -}}{{- $_ := set $found "loads" true -}}{{- end -}}
+  {{- if or $signal.query $row.load -}}{{- $_ := set $found "loads" true -}}{{- end -}}
   {{- $_ := set $found "triggers" (append $found.triggers $trigger) -}}
   {{- $_ := set $found "texts" (append $found.texts (printf "%s: %s%s%s" $name $target (ternary " an engine" "" (eq $type "AverageValue")) (ternary "" (printf " (%s)" $derived.why) (or (not (empty $signal.target)) (eq $derived.why ""))))) -}}
 {{- end -}}
@@ -275,6 +289,33 @@ most. */}}
 {{- end -}}
 {{- end }}
 
+{{/* Whether a signal that never says more than `most` of one engine can ask for another: a HorizontalPodAutoscaler does nothing up to a
+tenth (its --horizontal-pod-autoscaler-tolerance) above the target. In: most, target (number or text). Out: true, or nothing. */}}
+{{- define "llm-common.passes" -}}
+{{- if gt (float64 .most) (mulf 1.1 (float64 .target)) -}}true{{- end -}}
+{{- end }}
+
+{{/* What is wrong with a time of a schedule: KEDA takes it, and then all of the ScaledObject stands still. In: text (five fields, by the
+schema), path. Out: a message, or nothing. */}}
+{{- define "llm-common.cronFault" -}}
+{{- $fault := "" -}}
+{{- $fields := list
+      (list "the minute, 0 to 59" "[0-5]?[0-9]")
+      (list "the hour, 0 to 23" "[01]?[0-9]|2[0-3]")
+      (list "the day, 1 to 31" "0?[1-9]|[12][0-9]|3[01]")
+      (list "the month, 1 to 12 or jan to dec" "0?[1-9]|1[0-2]|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)")
+      (list "the day of the week, 0 (Sunday) to 6 or sun to sat" "[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat)") -}}
+{{- $context := . -}}
+{{- range $index, $word := splitList " " .text -}}
+  {{- $field := index $fields $index -}}
+  {{- $one := printf "([*?]|(%s)(-(%s))?)(/[1-9][0-9]*)?" (last $field) (last $field) -}}
+  {{- if and (not $fault) (not (regexMatch (printf "^%s(,%s)*$" $one $one) $word)) -}}
+    {{- $fault = printf "%s: %q stands where cron has %s; set that" $context.path $word (first $field) -}}
+  {{- end -}}
+{{- end -}}
+{{- $fault -}}
+{{- end }}
+
 {{/* PromQL for a row of llm-common.metrics over the pods of a side: one number, or nothing where nothing says anything. Of a pod that is
 scraped twice one series counts. In: root, plan, side, metric, window (of counters and histograms), percentile. */}}
 {{- define "llm-common.query" -}}
@@ -289,7 +330,8 @@ scraped twice one series counts. In: root, plan, side, metric, window (of counte
 {{- else -}}
   {{- if eq $row.kind "counter" -}}{{- $context = mustMergeOverwrite $context (dict "function" "rate" "window" .window) -}}{{- end -}}
   {{- $series := include "llm-common.series" $context -}}
-  {{- if eq $row.of "picker" -}}{{- printf "sum(%s)" $series -}}
+  {{- if hasPrefix "inference_pool_" $row.name -}}{{- /* each picker says the same of the whole pool */ -}}{{- printf "max(%s)" $series -}}
+  {{- else if eq $row.of "picker" -}}{{- printf "sum(%s)" $series -}}
   {{- else if eq .metric "kvCacheUsage" -}}{{- printf "sum(avg by (pod) (max by (pod, engine) (%s)))" $series -}}
   {{- else -}}{{- printf "sum(max by (pod, engine) (%s))" $series -}}{{- end -}}
 {{- end -}}
@@ -301,15 +343,24 @@ scraped twice one series counts. In: root, plan, side, metric, window (of counte
 {{- if hasKey $names (toString .engine.version) -}}{{- printf "%s %s" $names.all (get $names .engine.version) -}}{{- end -}}
 {{- end }}
 
+{{/* The engine's metrics that a query names. In: the query. Out: words. */}}
+{{- define "llm-common.engineMetrics" -}}
+{{- $found := list -}}
+{{- range regexFindAll "[a-zA-Z0-9_:]+" . -1 -}}
+  {{- /* what has another colon is the name of a recording rule */ -}}
+  {{- if regexMatch "^vllm:[a-zA-Z0-9_]+$" . -}}{{- $found = append $found . -}}{{- end -}}
+{{- end -}}
+{{- join " " $found -}}
+{{- end }}
+
 {{/* What is wrong with the engine's metrics that a query names. In: plan, query, path. Out: a message, or nothing. */}}
 {{- define "llm-common.unknownMetrics" -}}
 {{- $known := include "llm-common.knownMetrics" .plan | splitList " " -}}
 {{- $plan := .plan -}}
 {{- $path := .path -}}
 {{- $unknown := list -}}
-{{- /* what has another colon is the name of a recording rule */ -}}
-{{- range regexFindAll "[a-zA-Z0-9_:]+" .query -1 -}}
-  {{- if not (regexMatch "^vllm:[a-zA-Z0-9_]+$" .) -}}{{- continue -}}{{- end -}}
+{{- range include "llm-common.engineMetrics" .query | splitList " " -}}
+  {{- if not . -}}{{- continue -}}{{- end -}}
   {{- $base := regexReplaceAll "_(total|bucket|sum|count|created)$" (trimPrefix "vllm:" .) "" -}}
   {{- if and (gt (len $known) 1) (not (has $base $known)) (not (has (trimPrefix "vllm:" .) $known)) -}}{{- $unknown = append $unknown . -}}{{- end -}}
 {{- end -}}

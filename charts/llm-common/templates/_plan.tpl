@@ -46,7 +46,7 @@ Out, in `out`:
     nodeSelector, tolerations, supplementalGroups          startup  {periodSeconds, failureThreshold, seconds}
     sequences   requests that an engine computes at once at most     slots   of 4096 tokens, with the cache that it has
     queue       requests that may wait for it: an eighth of the slots           batchedTokens  of one step at most
-    startSeconds  in which an engine usually starts
+    startSeconds  in which an engine usually starts       scaledObject  its name, by whoever makes it
     autoscaling  {minReplicas, maxReplicas, pollingInterval, cooldownPeriod, triggers, behavior, and where set: fallback,
                 paused}, KEDA's terms; empty where the count is fixed: then `replicas`, else that is the largest
     fixed, mostFrom  `replicas` of the values, and the value path of the largest

@@ -19,10 +19,7 @@ metadata:
   name: {{ printf "%s-dashboard-%s" .plan.name .kind | quote }}
   namespace: {{ $root.Release.Namespace | quote }}
   labels:
-    {{- include "llm-common.labels" (dict "root" $root "name" .plan.name "component" "observability") | nindent 4 }}
-    {{- with $values.labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "llm-common.labels" (dict "root" $root "name" .plan.name "component" "observability" "more" $values.labels) | nindent 4 }}
   {{- with $values.annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -166,7 +163,7 @@ where wanted: sides (roles, words), matchers, rate (a counter), quantiles (of a 
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- if and .plan.scaling.enabled (not .plan.scaling.byKServe) -}}
+{{- if .plan.scaling.enabled -}}
   {{- include "llm-observability.chart" (dict "context" . "title" "Errors of KEDA" "unit" "ops" "metric" "scalerErrors" "rate" true) -}}
 {{- end -}}
 {{- end }}

@@ -8,10 +8,7 @@ metadata:
   name: {{ .name | quote }}
   namespace: {{ .root.Release.Namespace | quote }}
   labels:
-    {{- include "llm-common.labels" (dict "root" .root "name" .plan.name "component" "observability") | nindent 4 }}
-    {{- with $values.labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "llm-common.labels" (dict "root" .root "name" .plan.name "component" "observability" "more" $values.labels) | nindent 4 }}
 spec:
   selector:
     matchLabels:

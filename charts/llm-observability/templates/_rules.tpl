@@ -121,6 +121,12 @@ none. In: context. Out: words. */}}
 {{- end -}}
 {{- end }}
 
+{{/* How many engines there should be, as kube-state-metrics knows it; of LeaderWorkerSets it knows the pods alone. In: context.
+Out: an expression without labels. */}}
+{{- define "llm-observability.wanted" -}}
+{{- include "llm-observability.sum" (dict "context" . "metric" (ternary "deploymentReplicas" "podInfo" (eq .side.kind "Deployment"))) -}}
+{{- end }}
+
 {{- define "llm-observability.availability" -}}
 {{- $context := . -}}
 {{- $side := .side -}}
@@ -128,22 +134,26 @@ none. In: context. Out: words. */}}
 {{- $running := include "llm-common.series" (mustMergeOverwrite (dict "metric" "runningRequests") (pick . "root" "plan" "side")) -}}
 {{- $none := printf "absent(%s)" $running -}}
 {{- /* with none on purpose the only one to know is who knows how many there should be */ -}}
-{{- $onPurpose := and $side.autoscaling (not $side.autoscaling.minReplicas) -}}
+{{- $onPurpose := and (not (empty $side.autoscaling)) (not $side.autoscaling.minReplicas) -}}
 {{- if $onPurpose -}}
   {{- $none = "" -}}
-  {{- if .root.Values.kubeStateMetrics.enabled -}}
-    {{- /* which knows nothing of LeaderWorkerSets but their pods */ -}}
-    {{- $wanted := ternary "deploymentReplicas" "podInfo" (eq $side.kind "Deployment") -}}
-    {{- $none = printf "%s > 0 unless on () %s" (include "llm-observability.sum" (dict "context" . "metric" $wanted)) $running -}}
-  {{- end -}}
+  {{- if .root.Values.kubeStateMetrics.enabled -}}{{- $none = printf "%s > 0 unless on () %s" (include "llm-observability.wanted" .) $running -}}{{- end -}}
 {{- end -}}
+{{- /* a start that is wanted is no outage: it may take half as long again, and five minutes for a node and the image */ -}}
+{{- $patience := ternary (add 300 (div (mul 3 $side.startSeconds) 2)) (max 300 $side.startSeconds) $onPurpose -}}
 {{- if $none -}}
-  {{- include "llm-observability.alert" (dict "context" . "name" "LLMNoCapacity" "severity" "critical" "for" (max 300 $side.startSeconds) "expr" $none
+  {{- include "llm-observability.alert" (dict "context" . "name" "LLMNoCapacity" "severity" "critical" "for" $patience "expr" $none
         "summary" (printf "no %sengine answers" $side.words)
         "description" (printf "Of the pods of %s none is scraped: no engine serves, or Prometheus does not find them." $side.child)) -}}
 {{- end -}}
+{{- $unreachable := printf "%s == 0" (include "llm-observability.worst" (dict "context" . "metric" "scraped")) -}}
+{{- with .plan.cache.gateSeconds -}}
+  {{- /* a pod that waits for its weights has an address, and is asked; it has not answered yet, and is not there for so long */ -}}
+  {{- $scraped := include "llm-common.series" (mustMergeOverwrite (dict "metric" "scraped") (pick $context "root" "plan" "side")) -}}
+  {{- $unreachable = printf "%s and on (pod) (max by (pod) (max_over_time(%s[1d])) == 1 or max by (pod) (%s offset %ds))" $unreachable $scraped $scraped (int64 .) -}}
+{{- end -}}
 {{- include "llm-observability.alert" (dict "context" . "name" "LLMEngineUnreachable" "severity" "warning" "for" $budget
-      "expr" (printf "%s == 0" (include "llm-observability.worst" (dict "context" . "metric" "scraped")))
+      "expr" $unreachable
       "summary" (printf "one %sengine does not answer" $side.words)
       "description" (printf "POD has not answered for longer than the %d s that a start may take." $budget)) -}}
 {{- $window := printf "%dm" (div (max 3600 (mul 2 $budget)) 60) -}}
@@ -165,8 +175,8 @@ none. In: context. Out: words. */}}
 {{- $for := 600 -}}
 {{- if $side.autoscaling -}}{{- $for = max 600 (mul 2 $side.startSeconds) -}}{{- end -}}
 {{- include "llm-observability.alert" (dict "context" . "name" "LLMQueueGrowing" "severity" "warning" "for" $for
-      "expr" (printf "%s / %s > %s and deriv(%s[15m]) >= 0" $waiting $engines $each $waiting)
-      "summary" (printf "requests wait for %sengines, and do not get fewer" $side.words)
+      "expr" (printf "%s / %s > %s and predict_linear(%s[15m], 1800) / %s > %s" $waiting $engines $each $waiting $engines $each)
+      "summary" (printf "requests wait for %sengines, and will in half an hour" $side.words)
       "description" (printf "VALUE requests wait for each engine of %s; %s are expected at most." $side.child $each)) -}}
 {{- $full := include "llm-common.number" $thresholds.kvCacheUsage -}}
 {{- include "llm-observability.alert" (dict "context" . "name" "LLMKVCacheFull" "severity" "warning" "for" 600
@@ -238,12 +248,17 @@ for six hours 5 %; the short window ends the alert soon after its cause. */}}
         "description" (printf "VALUE %% of what %s is asked %s; %s %% are expected at most." $side.child $alert.what $percent)) -}}
 {{- end -}}
 {{- if gt (len .plan.workloads) 1 -}}
-  {{- $failed := include "llm-observability.sum" (dict "context" . "metric" "transferFailures" "function" "increase" "window" "10m") -}}
-  {{- $expired := include "llm-observability.sum" (dict "context" . "metric" "expiredTransfers" "function" "increase" "window" "10m") -}}
+  {{- $lost := list -}}
+  {{- range $metric := list "transferFailures" "expiredTransfers" -}}
+    {{- $lost = append $lost (printf "(%s or vector(0))" (include "llm-observability.sum" (dict "context" $part.context "metric" $metric "function" "increase" "window" "10m"))) -}}
+  {{- end -}}
+  {{- $lost = join " + " $lost -}}
+  {{- $finished := include "llm-observability.sum" (dict "context" . "metric" "finishedRequests" "function" "increase" "window" "10m") -}}
+  {{- /* clients that leave between the sides, and a decode engine that stops, let some expire */ -}}
   {{- include "llm-observability.alert" (dict "context" . "name" "LLMTransfersFailing" "severity" "warning" "for" 300
-        "expr" (printf "%s > 0 or %s > 0" $failed $expired)
+        "expr" (printf "100 * (%s) / %s > %s and on () %s > 2" $lost $finished $percent $lost)
         "summary" (printf "KV cache does not get from prefill to decode, as %s sees it" $side.role)
-        "description" (printf "VALUE transfers of %s failed or came too late within 10 minutes; decode computes those prompts again." $side.child)) -}}
+        "description" (printf "Of the requests of %s VALUE %% lost their KV cache on the way, or fetched it too late; decode computes those prompts again." $side.child)) -}}
 {{- end -}}
 {{- end }}
 
@@ -252,16 +267,19 @@ for six hours 5 %; the short window ends the alert soon after its cause. */}}
 {{- if $side.autoscaling -}}
   {{- $engines := include "llm-observability.recorded" (dict "context" . "name" "engines:count") -}}
   {{- $waiting := include "llm-observability.recorded" (dict "context" . "name" "requests_waiting:sum") -}}
+  {{- /* engines that wait for a node count as well, where somebody knows of them */ -}}
+  {{- $count := $engines -}}
+  {{- if .root.Values.kubeStateMetrics.enabled -}}{{- $count = include "llm-observability.wanted" . -}}{{- end -}}
   {{- include "llm-observability.alert" (dict "context" . "name" "LLMAutoscalerAtMaximum" "severity" "warning" "for" 900
-        "expr" (printf "%s >= %d and %s / %s > %s" $engines $side.autoscaling.maxReplicas $waiting $engines (include "llm-observability.waiting" .))
-        "summary" (printf "all %sengines that autoscaling may start are busy" $side.words)
-        "description" (printf "VALUE engines of %s run, as many as maxReplicas allows, and requests still wait." $side.child)) -}}
-  {{- if not .plan.scaling.byKServe -}}
-    {{- include "llm-observability.alert" (dict "context" . "name" "LLMAutoscalerFailing" "severity" "warning" "for" 600
-          "expr" (printf "%s > 0" (include "llm-observability.sum" (dict "context" . "metric" "scalerErrors" "function" "increase" "window" "10m")))
-          "summary" (printf "the number of %sengines is not adapted" $side.words)
-          "description" (printf "KEDA has had VALUE errors with ScaledObject %s within 10 minutes: the number of engines stays as it is." $side.child)) -}}
-  {{- end -}}
+        "expr" (printf "%s >= %d and on () %s / %s > %s" $count $side.autoscaling.maxReplicas $waiting $engines (include "llm-observability.waiting" .))
+        "summary" (printf "autoscaling may start no more %sengines" $side.words)
+        "description" (printf "VALUE engines of %s are wanted, as many as maxReplicas allows, and requests still wait." $side.child)) -}}
+  {{- /* without an engine there is nothing to ask, as when it starts or stops on purpose: LLMNoCapacity tells of one that should be there */ -}}
+  {{- $window := max 120 (mul 3 $side.autoscaling.pollingInterval) -}}
+  {{- include "llm-observability.alert" (dict "context" . "name" "LLMAutoscalerFailing" "severity" "warning" "for" 600
+        "expr" (printf "%s > 0 and on () %s > 0" (include "llm-observability.sum" (dict "context" . "metric" "scalerErrors" "function" "increase" "window" (printf "%ds" $window))) $engines)
+        "summary" (printf "the number of %sengines is not adapted" $side.words)
+        "description" (printf "KEDA has had VALUE errors with ScaledObject %s within %d s: the number of engines stays as it is." $side.scaledObject $window)) -}}
 {{- end -}}
 {{- end }}
 
@@ -293,7 +311,6 @@ for six hours 5 %; the short window ends the alert soon after its cause. */}}
 
 {{/* Between the sides: whether KV cache is handed over at all, and whether the endpoint picker is asked. */}}
 {{- define "llm-observability.router" -}}
-{{- $finished := include "llm-observability.sum" (dict "context" . "metric" "finishedRequests" "function" "rate" "window" "10m") -}}
 {{- if and .plan.router.enabled (gt (len .plan.workloads) 1) -}}
   {{- $fetched := include "llm-observability.sum" (dict "context" . "metric" "promptTokensBySource" "matchers" "source=\"external_kv_transfer\"" "function" "rate" "window" "15m") -}}
   {{- $prompts := include "llm-observability.sum" (dict "context" . "metric" "promptTokens" "function" "rate" "window" "15m") -}}
@@ -309,10 +326,12 @@ for six hours 5 %; the short window ends the alert soon after its cause. */}}
         "expr" (printf "%s > 0 unless on () %s" $engines $there)
         "summary" "the endpoint picker does not answer"
         "description" (printf "%s says nothing while VALUE engines serve: the gateway chooses engines blindly, or prefill not at all." .plan.router.child)) -}}
+  {{- /* as the picker counts them: one for a batch, and for several answers */ -}}
+  {{- $served := include "llm-observability.sum" (dict "context" . "metric" "httpRequests" "matchers" "handler=~\"/v1/.*\",handler!=\"/v1/models\",status=\"2xx\"" "function" "rate" "window" "10m") -}}
   {{- $picked := include "llm-observability.sum" (dict "context" . "metric" "pickedRequests" "function" "rate" "window" "10m") -}}
   {{- include "llm-observability.alert" (dict "context" . "name" "LLMEndpointPickerBypassed" "severity" "warning" "for" 900
-        "expr" (printf "(%s or 0 * count(%s)) / %s < 0.5" $picked $there $finished)
+        "expr" (printf "(%s or 0 * count(%s)) / %s < 0.5" $picked $there $served)
         "summary" "requests reach engines without the endpoint picker"
-        "description" "Of the requests that engines finish the endpoint picker has seen SHARE: the gateway falls open, or clients do not use it.") -}}
+        "description" "Of the requests that engines answer the endpoint picker has seen SHARE: the gateway falls open, or clients do not use it.") -}}
 {{- end -}}
 {{- end }}

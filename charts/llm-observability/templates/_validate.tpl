@@ -11,6 +11,9 @@
   {{- if and $root.Values.endpointPicker.tokenSecret.name (not $root.Values.endpointPicker.enabled) -}}
     {{- $errors = append $errors "llm-observability.endpointPicker.tokenSecret.name: is set and nothing asks the endpoint picker; set endpointPicker.enabled: true, or remove it" -}}
   {{- end -}}
+  {{- if regexMatch "^(6[1-9]|[7-9][0-9]|[0-9]{3,})s$|^([2-9]|[0-9]{2,})m$" $root.Values.monitors.interval -}}
+    {{- $errors = append $errors (printf "llm-observability.monitors.interval: %s is longer than a minute: rates over two minutes have nothing to compare, and after five minutes Prometheus takes an engine for gone; set at most 60s" $root.Values.monitors.interval) -}}
+  {{- end -}}
   {{- /* buckets of one's own are not known here */ -}}
   {{- $own := false -}}
   {{- range $plan.workloads -}}{{- if hasKey .args "custom-histogram-buckets" -}}{{- $own = true -}}{{- end -}}{{- end -}}
