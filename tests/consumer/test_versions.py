@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from hack import gobuild, schemas, versions
-from tests.harness import EXAMPLES, SCENARIOS, Scenario, render
+from tests.harness import EXAMPLES, SCENARIOS, Scenario, render, thaw
 from tests.harness.components import MORE, release
 from tests.harness.manifests import freeze
 from tests.invariants.test_pods import restricted
@@ -102,7 +102,11 @@ def test_every_row_has_its_module_or_is_documented_only() -> None:
 def test_what_is_documented_of_0_21_is_what_changed() -> None:
     """Its module cannot be read here: a row that says more than its release notes is a guess."""
     changed = {key for key, value in CAPABILITIES["0.21"].items() if value != CAPABILITIES["0.20"][key]}
-    assert changed == {"proof", "rolloutStrategy", "kedaScaling", "images"}
+    assert changed == {"proof", "rolloutStrategy", "kedaScaling", "picker", "images"}
+    # The group of its configuration alone: its picker, llm-d's 0.10, reads the former one too.
+    assert {**CAPABILITIES["0.21"]["picker"], "apiVersion": CAPABILITIES["0.20"]["picker"]["apiVersion"]} == CAPABILITIES["0.20"][
+        "picker"
+    ]
     assert all(set(row) == set(CAPABILITIES["0.20"]) for row in CAPABILITIES.values())
 
 
@@ -173,6 +177,42 @@ def test_the_command_for_a_group_is_one_that_newer_engines_refuse(minor: str, si
     for pods in ("template", "worker"):
         (main,) = [container for container in sides[pods]["containers"] if container["name"] == "main"]
         assert "--data-parallel-start-rank $START_RANK" in main["command"][2]
+
+
+def configured(minor: str, adapters: bool) -> list[Any]:
+    """The endpoint picker's configurations in the source of the controller, for prefill apart and without."""
+    source = (module(minor) / "pkg" / "controller" / "v1alpha2" / "llmisvc" / "scheduler.go").read_text()
+    body = source.partition("\nfunc schedulerConfigText(")[2].partition("\n}\n")[0]
+    found = []
+    for text in re.findall(r"`\n(apiVersion: .*?)`", body, flags=re.S):
+        # In place of the first %s the plugin, of each other its entry in a profile.
+        plugin, *entries = text.split("%s")
+        lora = "- type: lora-affinity-scorer\n" if adapters else ""
+        entry = "  - pluginRef: lora-affinity-scorer\n    weight: 4\n" if adapters else ""
+        found.append(yaml.safe_load(plugin + (lora + entry.join(entries) if entries else "")))
+    return found
+
+
+def unordered(configuration: Any) -> Any:
+    """Without the order, which says nothing here, of plugins and of those of a profile."""
+    profiles = {
+        one["name"]: sorted(one["plugins"], key=lambda ref: ref["pluginRef"]) for one in configuration["schedulingProfiles"]
+    }
+    plugins = sorted(configuration["plugins"], key=lambda plugin: plugin["type"])
+    return {**configuration, "plugins": plugins, "schedulingProfiles": profiles}
+
+
+@pytest.mark.parametrize("minor", MODULES)
+@pytest.mark.parametrize("adapters", [False, True], ids=["", "adapters"])
+@pytest.mark.parametrize("split", [True, False], ids=["prefill apart", ""])
+def test_what_holds_requests_is_else_kserves_own_configuration(minor: str, adapters: bool, split: bool) -> None:
+    keys: dict[str, Any] = {"adapters": {"sql": {"uri": "hf://a/b"}} if adapters else {}, "prefill": {"enabled": split}}
+    router = {"enabled": True, "flowControl": {"enabled": True}}
+    service = thaw(render("llm-stack", values=llm(kserveVersion=minor, router=router, **keys)).one("LLMInferenceService"))
+    ours = service["spec"]["router"]["scheduler"]["config"]["inline"]
+    added = {key: ours.pop(key) for key in ("featureGates", "flowControl")}
+    assert added == {"featureGates": ["flowControl"], "flowControl": {"defaultRequestTTL": "0s"}}
+    assert unordered(ours) == unordered(configured(minor, adapters)[not split])
 
 
 @pytest.mark.parametrize("minor", MODULES)

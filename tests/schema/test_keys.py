@@ -74,6 +74,10 @@ DISKS = overlay(
 # What must be set beside a key for it to have an effect, by path; keys of a subchart as that chart sees them.
 COMPANIONS: dict[str, Any] = {
     "global.llm.kserveVersion": NO_CACHE,
+    "global.llm.router.flowControl.enabled": ROUTED,
+    "global.llm.router.flowControl.defaultRequestTTL": overlay(
+        ROUTED, {"global": {"llm": {"router": {"flowControl": {"enabled": True}}}}}
+    ),
     "global.llm.model": SMOKE,
     "global.llm.models": SMOKE,
     "global.llm.accelerator": CPU,

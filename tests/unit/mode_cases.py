@@ -619,7 +619,26 @@ STREAMED = (
     ),
 )
 
+FLOW = {"enabled": True, "flowControl": {"enabled": True}}
+HELD = (
+    Case(
+        "requests held by nobody",
+        "global.llm.router.flowControl.enabled: there is no endpoint picker to hold requests; set "
+        "global.llm.router.enabled: true",
+        llm(router={**FLOW, "enabled": False}),
+        llm(router=FLOW),
+    ),
+    Case(
+        "a limit to what is not held",
+        "global.llm.router.flowControl.defaultRequestTTL: is set and no request is held; set "
+        "global.llm.router.flowControl.enabled: true, or remove it",
+        llm(router={"enabled": True, "flowControl": {"defaultRequestTTL": 300}}),
+        llm(router=overlay(FLOW, {"flowControl": {"defaultRequestTTL": 300}})),
+    ),
+)
+
 MODE_CASES = (
+    *HELD,
     *LAYOUT,
     *PREFILLED,
     *OFFLOADED,

@@ -265,6 +265,36 @@ def test_a_tenant_and_an_untrusted_certificate() -> None:
     assert model(scaled()).all("TriggerAuthentication") == []
 
 
+# --- held requests ----------------------------------------------------------------------------------------------------
+
+FLOW = {"enabled": True, "flowControl": {"enabled": True}}
+
+
+def held(signals: Any = None, flow: Any = None, **keys: Any) -> dict[str, Any]:
+    """None to four engines, started by what the endpoint picker holds."""
+    given = {"heldRequests": {}, "requests": {}} if signals is None else signals
+    return overlay(scaled(given, **{"minReplicas": 0, **keys}), llm(router=overlay(FLOW, {"flowControl": flow or {}})))
+
+
+def test_held_requests_are_those_of_this_services_picker_and_none_where_it_never_held_one() -> None:
+    found = trigger(held(), "heldRequests")
+    pods = PODS.replace("demo-kserve-", "demo-kserve-router-scheduler-")
+    assert found["metadata"]["query"] == (
+        f"sum(inference_extension_flow_control_queue_size{{{pods}}} or 0 * inference_pool_ready_pods{{{pods}}})"
+    )
+    assert (found["metricType"], found["metadata"]["ignoreNullValues"]) == ("AverageValue", "false")
+    # KEDA starts the first engine for what is above activationThreshold, which is 0 unless it is set.
+    assert "activationThreshold" not in found["metadata"]
+
+
+def test_from_nothing_as_many_engines_start_as_the_held_requests_fill() -> None:
+    values = overlay(held(), llm(engine={"args": {"max-num-seqs": 16}}))
+    assert (
+        trigger(values, "heldRequests")["metadata"]["threshold"] == trigger(values, "requests")["metadata"]["threshold"] == "12"
+    )
+    assert trigger(held({"heldRequests": {"target": 3}, "requests": {}}), "heldRequests")["metadata"]["threshold"] == "3"
+
+
 # --- refusals and warnings --------------------------------------------------------------------------------------------
 
 NOWHERE = {"prometheus": {"serverAddress": ""}}
@@ -309,16 +339,46 @@ CASES = (
     Case(
         "zero by a metric of what is gone",
         f"{A}.minReplicas: 0 stops the pods that every signal here is read from, and nothing would "
-        "start them again; set 1, a schedule, or a signal of what holds requests meanwhile, with `outlivesPods: true`",
+        "start them again; set 1, a schedule, heldRequests with global.llm.router.flowControl, or a signal of what else holds "
+        "requests, with `outlivesPods: true`",
         scaled(minReplicas=0),
         scaled({"office": OFFICE}, minReplicas=0),
     ),
     Case(
         "zero by a query of one's own",
         f"{A}.minReplicas: 0 stops the pods that every signal here is read from, and nothing would "
-        "start them again; set 1, a schedule, or a signal of what holds requests meanwhile, with `outlivesPods: true`",
+        "start them again; set 1, a schedule, heldRequests with global.llm.router.flowControl, or a signal of what else holds "
+        "requests, with `outlivesPods: true`",
         scaled({"own": {"query": "queue", "target": 1}}, minReplicas=0),
         scaled({"own": {"query": "queue", "target": 1, "outlivesPods": True}}, minReplicas=0),
+    ),
+    Case(
+        "zero by requests that nobody holds",
+        f"{A}.signals.heldRequests: the endpoint picker holds no requests; set global.llm.router.flowControl.enabled: true, or "
+        "another signal",
+        held(flow={"enabled": False}),
+        held(),
+    ),
+    Case(
+        "zero while requests run",
+        f"{A}.signals.heldRequests: is 0 while an engine computes, so that with minReplicas: 0 it would be stopped under its "
+        "requests; set requests or runningRequests beside it",
+        held({"heldRequests": {}, "kvCacheUsage": {}}),
+        held({"heldRequests": {}, "runningRequests": {}}),
+    ),
+    Case(
+        "zero of one side, which the other's engines let through",
+        f"{A}.minReplicas: 0 with heldRequests: the endpoint picker lets requests go as soon as it has engines of either side, "
+        "and without the other they fail; set 1, or a schedule in place of heldRequests",
+        overlay(split(), held()),
+        overlay(split(), held(minReplicas=1)),
+    ),
+    Case(
+        "a request given up before an engine is there",
+        "global.llm.router.flowControl.defaultRequestTTL: after 60 s a held request is refused, and an engine takes about 120 s "
+        "to start; set at least that, or 0",
+        held(flow={"defaultRequestTTL": 60}),
+        held(flow={"defaultRequestTTL": 120}),
     ),
     Case(
         "more than an engine computes",
@@ -383,8 +443,8 @@ CASES = (
     Case(
         "an unknown signal",
         f"{A}.signals.latency: is no known signal; set one of endpointPickerQueue, endpointPickerRequests, "
-        "generationTokens, interTokenLatency, kvCacheUsage, requests, runningRequests, timeToFirstToken, waitingRequests, "
-        "a schedule by start, end and replicas, or a query and a target of your own",
+        "generationTokens, heldRequests, interTokenLatency, kvCacheUsage, requests, runningRequests, timeToFirstToken, "
+        "waitingRequests, a schedule by start, end and replicas, or a query and a target of your own",
         scaled({"latency": {"target": 2}}),
         scaled({"latency": {"target": 2, "query": "up"}}),
     ),
@@ -559,8 +619,13 @@ def test_what_cannot_work_is_refused(case: Case) -> None:
     [
         (
             {"minReplicas": 0, "signals": {"office": OFFICE}},
-            f"{A}.minReplicas is 0: while no engine runs, requests are refused unless something before KServe holds them (an "
-            "HTTP add-on, a gateway that queues), and the first one waits about 120 s for an engine; started by office",
+            f"{A}.minReplicas is 0: while no engine runs, requests are refused; global.llm.router.flowControl and the signal "
+            "heldRequests would hold them and start one; started by office",
+        ),
+        (
+            {"minReplicas": 0, "signals": {"office": OFFICE, "own": {"query": "queue", "target": 1, "outlivesPods": True}}},
+            f"{A}.minReplicas is 0: while no engine runs, requests are refused unless what own asks holds them, and the first "
+            "one waits about 120 s for an engine; started by office, own",
         ),
         (
             {"minReplicas": 0, "signals": {"office": OFFICE}, "cooldownPeriod": 60},
@@ -577,11 +642,33 @@ def test_what_cannot_work_is_refused(case: Case) -> None:
             f"{A}.signals.requests.target: of 400 requests an engine computes 256 at once (max-num-seqs); the others wait before "
             "another is started",
         ),
+        (
+            {"signals": {"heldRequests": {}}, "router": FLOW},
+            f"{A}.signals: without a signal of the load itself engines are taken away as soon as none waits or all is fast "
+            "enough, and come back when it is not; set requests beside heldRequests",
+        ),
+        (
+            {"minReplicas": 0, "signals": {"requests": {}, "heldRequests": {}}, "router": FLOW},
+            f"{A}.minReplicas is 0: while no engine runs, the endpoint picker holds requests, the first one for about 120 s, if "
+            "client and gateway wait as long; started by heldRequests",
+        ),
+        (
+            {"minReplicas": 0, "signals": {"office": OFFICE}, "router": FLOW},
+            f"{A}.minReplicas is 0: while no engine runs, the endpoint picker holds requests, and they start none; set "
+            "heldRequests beside; started by office",
+        ),
+        (
+            {"signals": {"waitingRequests": {}, "requests": {}}, "router": FLOW},
+            f"{A}.signals.waitingRequests.target: with global.llm.router.flowControl no more than 5 requests wait at an engine, "
+            "on average, and 13 are not reached; set less, or heldRequests",
+        ),
         ({"pollingInterval": 300}, f"{A}.pollingInterval: 300 s is longer than an engine's start, about 120 s; set less"),
     ],
 )
 def test_what_makes_no_sense_is_said(keys: Any, warning: str) -> None:
-    assert f"WARNING: {warning}" in model(scaled(**keys)).one("ConfigMap", "demo-plan")["data"]["plan"].splitlines()
+    router = keys.pop("router", {})
+    values = overlay(scaled(**keys), llm(router=router))
+    assert f"WARNING: {warning}" in model(values).one("ConfigMap", "demo-plan")["data"]["plan"].splitlines()
     assert "WARNING" not in model(scaled()).one("ConfigMap", "demo-plan")["data"]["plan"]
 
 

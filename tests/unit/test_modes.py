@@ -271,6 +271,19 @@ def test_a_mirror_holds_the_sidecar_and_the_picker_too() -> None:
     assert tokenizer == {"name": "tokenizer", "image": "mirror.example.com/llm-d/llm-d-uds-tokenizer:vllm-v0.19.1"}
 
 
+def test_requests_are_held_by_a_configuration_that_is_there_for_it_alone() -> None:
+    flow = {"enabled": True, "flowControl": {"enabled": True, "defaultRequestTTL": 300}}
+    found = service(llm(router=flow))["router"]["scheduler"]["config"]["inline"]
+    assert (found["featureGates"], found["flowControl"]) == (("flowControl",), {"defaultRequestTTL": "300s"})
+    # Without a limit that is said too: the picker of KServe 0.21 has one of its own.
+    unlimited = service(split(router={"flowControl": {"enabled": True}}))["router"]["scheduler"]["config"]["inline"]
+    assert unlimited["flowControl"] == {"defaultRequestTTL": "0s"}
+    plugins = [plugin["type"] for plugin in unlimited["plugins"]]
+    assert plugins.index("always-disagg-pd-decider") < plugins.index("disagg-profile-handler")  # which looks for it when made
+    for values in (llm(router={"enabled": True}), split()):
+        assert "config" not in service(values)["router"]["scheduler"]
+
+
 # --- offloading -------------------------------------------------------------------------------------------------------
 
 

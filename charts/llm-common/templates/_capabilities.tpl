@@ -11,6 +11,7 @@ workerCommandBelow          vLLM from this version on does not start with the co
                             (`--data-parallel-start-rank 0` on the leader): we always render our own there
 rolloutStrategy             `rolloutStrategy` is a field: a rollout without a spare device
 kedaScaling                 `scaling.keda` is a field
+picker                      KServe's own configuration of the endpoint picker: its apiVersion, and by role what scores, with weights
 images                      that the presets name and a mirror must hold; `tokenizer` stands beside the endpoint picker
 */}}
 {{- define "llm-common.capabilities" -}}
@@ -22,6 +23,11 @@ images                      that the presets name and a mirror must hold; `token
   workerCommandBelow: "0.28"
   rolloutStrategy: false
   kedaScaling: false
+  picker:
+    apiVersion: inference.networking.x-k8s.io/v1alpha1
+    both: {queue-scorer: 2, prefix-cache-scorer: 3}
+    prefill: {queue-scorer: 2, prefix-cache-scorer: 3}
+    decode: {queue-scorer: 2, prefix-cache-scorer: 3}
   images:
     routingSidecar: ghcr.io/llm-d/llm-d-routing-sidecar:v0.7.1
     endpointPicker: ghcr.io/llm-d/llm-d-inference-scheduler:v0.7.1
@@ -34,6 +40,11 @@ images                      that the presets name and a mirror must hold; `token
   workerCommandBelow: "0.28"
   rolloutStrategy: false
   kedaScaling: false
+  picker:
+    apiVersion: inference.networking.x-k8s.io/v1alpha1
+    both: {queue-scorer: 2, kv-cache-utilization-scorer: 2, prefix-cache-scorer: 3, no-hit-lru-scorer: 2, lora-affinity-scorer: 4}
+    prefill: {prefix-cache-scorer: 3, queue-scorer: 2, kv-cache-utilization-scorer: 2, lora-affinity-scorer: 4}
+    decode: {active-request-scorer: 2, prefix-cache-scorer: 3, lora-affinity-scorer: 4}
   images:
     routingSidecar: ghcr.io/llm-d/llm-d-router-disagg-sidecar:v0.9.0
     endpointPicker: ghcr.io/llm-d/llm-d-router-endpoint-picker:v0.9.0
@@ -46,6 +57,11 @@ images                      that the presets name and a mirror must hold; `token
   workerCommandBelow: "0.28"
   rolloutStrategy: true
   kedaScaling: true
+  picker:
+    apiVersion: llm-d.ai/v1alpha1
+    both: {queue-scorer: 2, kv-cache-utilization-scorer: 2, prefix-cache-scorer: 3, no-hit-lru-scorer: 2, lora-affinity-scorer: 4}
+    prefill: {prefix-cache-scorer: 3, queue-scorer: 2, kv-cache-utilization-scorer: 2, lora-affinity-scorer: 4}
+    decode: {active-request-scorer: 2, prefix-cache-scorer: 3, lora-affinity-scorer: 4}
   images:
     routingSidecar: ghcr.io/llm-d/llm-d-router-disagg-sidecar:v0.10.0
     endpointPicker: ghcr.io/llm-d/llm-d-router-endpoint-picker:v0.10.0

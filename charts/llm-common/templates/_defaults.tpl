@@ -57,6 +57,9 @@ prefill:
   resources: {}
 router:
   enabled: false
+  flowControl:
+    enabled: false
+    defaultRequestTTL: 0
 adapters: {}
 features:
   toolCalling: false

@@ -31,8 +31,9 @@ because nobody asks, as the pods themselves say, that counts as zero.
   {{- if ne $side.fixed 1 -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s: %d is a fixed count and %s lets it scale; remove it, or set %s.minReplicas" $side.paths.replicas $side.fixed $path $path)) -}}
   {{- end -}}
-  {{- $found := dict "triggers" list "texts" list "outlives" list "prometheus" false "loads" false -}}
-  {{- $context := dict "root" .root "plan" $plan "side" $side "common" $common "router" .llm.router.enabled "found" $found "most" $most -}}
+  {{- $found := dict "triggers" list "texts" list "outlives" list "prometheus" false "loads" false "held" false "own" list "serving" false -}}
+  {{- $flow := .llm.router.flowControl -}}
+  {{- $context := dict "root" .root "plan" $plan "side" $side "common" $common "router" .llm.router.enabled "flow" $flow.enabled "found" $found "most" $most -}}
   {{- range $name, $signal := $wanted.signals | default (dict "requests" dict) -}}
     {{- $_ := set $context "name" $name -}}
     {{- $_ := set $context "signal" ($signal | default dict) -}}
@@ -50,9 +51,9 @@ because nobody asks, as the pods themselves say, that counts as zero.
     {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.autoscaling.fallbackReplicas: at %s.minReplicas: 0 the engines' metrics are away as a rule, and each time engines would be started for it; set 0, or minReplicas: 1" $path)) -}}
   {{- end -}}
   {{- if and (not $least) (not $found.outlives) -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.minReplicas: 0 stops the pods that every signal here is read from, and nothing would start them again; set 1, a schedule, or a signal of what holds requests meanwhile, with `outlivesPods: true`" $path)) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.minReplicas: 0 stops the pods that every signal here is read from, and nothing would start them again; set 1, a schedule, heldRequests with global.llm.router.flowControl, or a signal of what else holds requests, with `outlivesPods: true`" $path)) -}}
   {{- else if not $least -}}
-    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.minReplicas is 0: while no engine runs, requests are refused unless something before KServe holds them (an HTTP add-on, a gateway that queues), and the first one waits about %d s for an engine; started by %s" $path $start (join ", " $found.outlives))) -}}
+    {{- include "llm-common.plan.fromZero" (dict "plan" $plan "path" $path "start" $start "found" $found "flow" $flow) -}}
     {{- if lt (int64 $common.cooldownPeriod) $start -}}
       {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "global.llm.autoscaling.cooldownPeriod: %d s after the last request the engine is stopped, and it takes about %d s to start; set at least that" (int64 $common.cooldownPeriod) $start)) -}}
     {{- end -}}
@@ -163,12 +164,47 @@ kvCacheUsage: {metrics: [kvCacheUsage], type: AverageValue, keys: [], load: true
 timeToFirstToken: {metrics: [timeToFirstToken], type: Value, keys: [percentile, window], not: decode, unit: "the seconds within which that part of requests is to have it"}
 interTokenLatency: {metrics: [interTokenLatency], type: Value, keys: [percentile, window], not: prefill, unit: "the seconds within which that part of tokens is to follow"}
 generationTokens: {metrics: [generationTokens], type: AverageValue, keys: [window], not: prefill, load: true, unit: "the tokens in a second that one engine is to make"}
+heldRequests: {metrics: [pickerQueue], type: AverageValue, keys: [], router: true}
 endpointPickerQueue: {metrics: [poolQueue], type: Value, keys: [], router: true, unit: "the requests that may wait at an engine, on average"}
 endpointPickerRequests: {metrics: [pickedRequests], type: AverageValue, keys: [window], router: true, load: true, unit: "the requests in a second that one engine is to have"}
 {{- end }}
 
-{{/* One signal. In: name, signal, found {triggers, texts, outlives, prometheus, loads: added to}, root, plan, side, common, router,
-most. */}}
+{{/* What is true where the last engine may be stopped: who holds the first request, and what starts an engine for it. KEDA starts one as
+soon as one trigger is above 0, and stops the last one when none has been for the cooldown: so what counts held requests, of which there
+are none while an engine takes them, needs beside it what counts those that are computed.
+In: plan, path, start, flow (flowControl), found. */}}
+{{- define "llm-common.plan.fromZero" -}}
+{{- $plan := .plan -}}
+{{- $by := join ", " .found.outlives -}}
+{{- $ttl := int64 .flow.defaultRequestTTL -}}
+{{- $text := "" -}}
+{{- $split := gt (len $plan.workloads) 1 -}}
+{{- if and .found.held (not .flow.enabled) -}}
+{{- else if and .found.held $split -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.minReplicas: 0 with heldRequests: the endpoint picker lets requests go as soon as it has engines of either side, and without the other they fail; set 1, or a schedule in place of heldRequests" .path)) -}}
+{{- else if and .found.held (not .found.serving) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.signals.heldRequests: is 0 while an engine computes, so that with minReplicas: 0 it would be stopped under its requests; set requests or runningRequests beside it" .path)) -}}
+{{- else if .found.held -}}
+  {{- if and $ttl (lt $ttl .start) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "global.llm.router.flowControl.defaultRequestTTL: after %d s a held request is refused, and an engine takes about %d s to start; set at least that, or 0" $ttl .start)) -}}
+  {{- end -}}
+  {{- $text = printf "the endpoint picker holds requests, the first one for about %d s, if client and gateway wait as long" .start -}}
+{{- else if and .flow.enabled (not $split) -}}
+  {{- $text = "the endpoint picker holds requests, and they start none; set heldRequests beside" -}}
+{{- else if .found.own -}}
+  {{- $text = printf "requests are refused unless what %s asks holds them, and the first one waits about %d s for an engine" (join ", " .found.own) .start -}}
+{{- else if $split -}}
+  {{- $text = "requests are refused" -}}
+{{- else -}}
+  {{- $text = "requests are refused; global.llm.router.flowControl and the signal heldRequests would hold them and start one" -}}
+{{- end -}}
+{{- if $text -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.minReplicas is 0: while no engine runs, %s; started by %s" .path $text $by)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* One signal. In: name, signal, found {triggers, texts, outlives, own (of those, queries), prometheus, loads, held, serving: added to},
+root, plan, side, common, router, flow (whether the endpoint picker holds requests), most. */}}
 {{- define "llm-common.plan.signal" -}}
 {{- $plan := .plan -}}
 {{- $side := .side -}}
@@ -220,7 +256,10 @@ most. */}}
     {{- if and $signal.outlivesPods $own (not $wrong) -}}
       {{- $wrong = printf "%s.outlivesPods: %s is the engines' own, and gone with them; remove it, or ask what holds requests meanwhile" $path ($own | splitList " " | uniq | join ", ") -}}
     {{- end -}}
-    {{- if $signal.outlivesPods -}}{{- $_ := set $found "outlives" (append $found.outlives $name) -}}{{- end -}}
+    {{- if $signal.outlivesPods -}}
+      {{- $_ := set $found "outlives" (append $found.outlives $name) -}}
+      {{- $_ := set $found "own" (append $found.own $name) -}}
+    {{- end -}}
   {{- else -}}
     {{- $type = $row.type -}}
     {{- $parts := list -}}
@@ -232,6 +271,11 @@ most. */}}
     {{- else if and (eq $name "endpointPickerQueue") (ne $side.role "both") -}}{{- $wrong = printf "%s: the picker's average is of decode and prefill engines together, and says nothing about either; set requests or waitingRequests" $path -}}
     {{- else if and $row.router (not .router) -}}{{- $wrong = printf "%s: there is no endpoint picker to ask; set global.llm.router.enabled: true, or another signal" $path -}}
     {{- else if eq $side.role ($row.not | default "") -}}{{- $wrong = printf "%s: says nothing about %s engines; set it on the other side" $path $side.role -}}{{- end -}}
+    {{- if eq $name "heldRequests" -}}
+      {{- $_ := set $found "held" true -}}
+      {{- $_ := set $found "outlives" (append $found.outlives $name) -}}
+      {{- if not (or $wrong .flow) -}}{{- $wrong = printf "%s: the endpoint picker holds no requests; set global.llm.router.flowControl.enabled: true, or another signal" $path -}}{{- end -}}
+    {{- else if has $name (list "requests" "runningRequests") -}}{{- $_ := set $found "serving" true -}}{{- end -}}
   {{- end -}}
   {{- $target := $derived.target -}}
   {{- if $signal.target -}}{{- $target = include "llm-common.number" $signal.target -}}{{- end -}}
@@ -246,6 +290,9 @@ most. */}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.target: of requests of 4096 tokens the KV cache holds %d, and an autoscaler acts from a tenth above its target on: with those %s is never passed; set less, or the signal requests" $path (int64 $side.slots) $target)) -}}
   {{- else if and (eq $name "requests") (not $signal.query) (gt (float64 $target) (float64 $side.sequences)) -}}
     {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.target: of %s requests an engine computes %d at once (max-num-seqs); the others wait before another is started" $path $target (int64 $side.sequences))) -}}
+  {{- end -}}
+  {{- if and .flow (not $wrong) (not $signal.query) (has $name (list "waitingRequests" "endpointPickerQueue")) (ge (float64 $target) 5.0) -}}
+    {{- include "llm-common.plan.tell" (dict "plan" $plan "to" "warnings" "message" (printf "%s.target: with global.llm.router.flowControl no more than 5 requests wait at an engine, on average, and %s are not reached; set less, or heldRequests" $path $target)) -}}
   {{- end -}}
   {{- $prometheus := .common.prometheus -}}
   {{- if not (or $wrong $prometheus.serverAddress $found.prometheus) -}}
@@ -277,7 +324,7 @@ most. */}}
   {{- $least = max 1 (div (mul 4 .side.batchedTokens) 4096) -}}
   {{- $why = printf "prompts of 4096 tokens that it computes in four steps of %d" (int64 .side.batchedTokens) -}}
 {{- end -}}
-{{- if has .name (list "requests" "runningRequests") -}}
+{{- if has .name (list "requests" "runningRequests" "heldRequests") -}}
   {{- $_ := set .into "target" (toString $least) -}}
   {{- $_ := set .into "why" $why -}}
 {{- else if eq .name "waitingRequests" -}}
@@ -330,7 +377,10 @@ scraped twice one series counts. In: root, plan, side, metric, window (of counte
 {{- else -}}
   {{- if eq $row.kind "counter" -}}{{- $context = mustMergeOverwrite $context (dict "function" "rate" "window" .window) -}}{{- end -}}
   {{- $series := include "llm-common.series" $context -}}
-  {{- if hasPrefix "inference_pool_" $row.name -}}{{- /* each picker says the same of the whole pool */ -}}{{- printf "max(%s)" $series -}}
+  {{- if eq .metric "pickerQueue" -}}
+    {{- /* which the picker does not export before it held one: then it is 0 where the picker is there */ -}}
+    {{- printf "sum(%s or 0 * %s)" $series (include "llm-common.series" (dict "root" .root "plan" .plan "side" .side "metric" "poolReadyPods")) -}}
+  {{- else if hasPrefix "inference_pool_" $row.name -}}{{- /* each picker says the same of the whole pool */ -}}{{- printf "max(%s)" $series -}}
   {{- else if eq $row.of "picker" -}}{{- printf "sum(%s)" $series -}}
   {{- else if eq .metric "kvCacheUsage" -}}{{- printf "sum(avg by (pod) (max by (pod, engine) (%s)))" $series -}}
   {{- else -}}{{- printf "sum(max by (pod, engine) (%s))" $series -}}{{- end -}}

@@ -24,7 +24,7 @@ Out, in `out`:
   storageInitializer  {render, env, memory}: what KServe's downloading container gets
   streaming  whether engines read the weights from the object store themselves
   engine     {image, pullPolicy, version (of vLLM, MAJOR.MINOR)}
-  router     {enabled, and of the endpoint picker: child (its Deployment), podLabels, metricsPort}
+  router     {enabled, and of the endpoint picker: child (its Deployment), podLabels, metricsPort, config (of flow control, or none)}
   presetImages  {routingSidecar, endpointPicker, tokenizer}: those of KServe's presets under the mirror, where there is one
   drain      {preStopSeconds, graceSeconds} of every engine pod        rolloutStrategy  of KServe, or none
   scaling    {enabled, byKServe (no ScaledObject of ours: spec.scaling), authentication (KEDA's parameter to {name, key} of a Secret)}
@@ -93,6 +93,7 @@ side get `side` as well. The rows of model and accelerator stay in the context: 
 {{- include "llm-common.plan.streaming" $context -}}
 {{- include "llm-common.plan.draft" $context -}}
 {{- include "llm-common.plan.adapters" $context -}}
+{{- include "llm-common.plan.flowControl" $context -}}
 {{- include "llm-common.plan.mounts" $context -}}
 {{- include "llm-common.plan.engine" $context -}}
 {{- range $side := $plan.workloads -}}
