@@ -14,7 +14,7 @@ from hack.shell import Arg, run
 
 PROGRAMS = (
     *("helm", "helm3", "ct", "kubectl", "etcd", "kube-apiserver", "llmisvc-controller", "kwok", "lws-controller"),
-    *("keda-admission-webhooks", "prometheus"),
+    *("keda-admission-webhooks", "prometheus", "epp"),
 )
 WORKERS = ("-n", str(os.cpu_count() or 2))
 

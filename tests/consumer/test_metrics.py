@@ -106,7 +106,8 @@ def test_a_metric_of_kube_state_metrics_is_stable(row: str) -> None:
 
 
 def test_every_row_has_its_proof() -> None:
-    """What no test here reads in a source is what Python's client library and vLLM's web framework export: see the catalogue."""
+    """What no test here reads in a source is what Python's client library and vLLM's web framework export: see the catalogue; and
+    the picker's, which a running one is asked for (tests/controlplane/test_flow_control.py)."""
     elsewhere = {"up", "process_start_time_seconds", "http_requests_total"}
     unread = {row["name"] for row in ROWS.values() if row["of"] == "engine" and not row["name"].startswith("vllm:")}
     assert unread == elsewhere
@@ -116,17 +117,3 @@ def test_every_row_has_its_proof() -> None:
 def test_the_pickers_module_is_the_one_that_kserve_is_built_with() -> None:
     pin = versions.go_modules()["gateway-api-inference-extension"]
     assert f"\t{pin.module} {pin.version}\n" in (gobuild.module_dir("kserve") / "go.mod").read_text()
-
-
-def picker_metrics() -> dict[str, str]:
-    """Names to kinds of what the endpoint picker registers, from the module that KServe is built with."""
-    folder = gobuild.module_dir("gateway-api-inference-extension") / "pkg" / "epp" / "metrics"
-    text = (folder / "metrics.go").read_text()
-    subsystems = dict(re.findall(r"(\w+)\s*=\s*\"(inference_\w+)\"", text))
-    found = re.findall(r"prometheus\.(Gauge|Counter|Histogram)Opts\{\s*Subsystem:\s*(\w+),\s*Name:\s*\"(\w+)\"", text)
-    return {f"{subsystems[subsystem]}_{name}": kind.lower() for kind, subsystem, name in found if subsystem in subsystems}
-
-
-@pytest.mark.parametrize("row", [row for row in ROWS if ROWS[row]["of"] == "picker"])
-def test_a_pickers_metric_is_registered(row: str) -> None:
-    assert picker_metrics()[ROWS[row]["name"]] == ROWS[row]["kind"]

@@ -206,7 +206,7 @@ def install_kserve(plane: ControlPlane, chart_objects: tuple[Any, ...]) -> None:
         },
     )
     until(
-        lambda: _open(port) and _serves(f"http://127.0.0.1:{probe}/readyz"), 60, "KServe's controller does not serve", every=0.2
+        lambda: is_open(port) and _serves(f"http://127.0.0.1:{probe}/readyz"), 60, "KServe's controller does not serve", every=0.2
     )
 
 
@@ -236,7 +236,9 @@ def install_lws(plane: ControlPlane) -> None:
         f"--config={certificates / 'config.yaml'}",
         env={"KUBECONFIG": str(plane.cluster.kubeconfig)},
     )
-    until(lambda: _open(port) and _serves(f"http://127.0.0.1:{probe}/readyz"), 60, "LeaderWorkerSet's controller does not serve")
+    until(
+        lambda: is_open(port) and _serves(f"http://127.0.0.1:{probe}/readyz"), 60, "LeaderWorkerSet's controller does not serve"
+    )
 
 
 def install_keda(plane: ControlPlane) -> None:
@@ -291,7 +293,7 @@ def _ready(plane: ControlPlane) -> bool:
     return plane.cluster.kubectl("get", "--raw", "/readyz", check=False) == "ok"
 
 
-def _open(port: int) -> bool:
+def is_open(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
