@@ -368,8 +368,8 @@ CASES = (
     ),
     Case(
         "zero of one side, which the other's engines let through",
-        f"{A}.minReplicas: 0 with heldRequests: the endpoint picker lets requests go as soon as it has engines of either side, "
-        "and without the other they fail; set 1, or a schedule in place of heldRequests",
+        f"{A}.minReplicas: 0 with heldRequests: the endpoint picker holds none once it has an engine of either side: without "
+        "decode they fail, and for prefill alone none is held; set 1, or a schedule in place of heldRequests",
         overlay(split(), held()),
         overlay(split(), held(minReplicas=1)),
     ),

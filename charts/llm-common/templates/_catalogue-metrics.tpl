@@ -7,7 +7,7 @@ name      of the metric, as it is exported          kind   gauge, counter or his
 former    its name before vLLM 0.10, which is asked for as well where the engine's version is not one of those known
 of        engine; picker: KServe's endpoint picker (Gateway API Inference Extension 1.5); keda: KEDA's operator; or kubernetes:
           kube-state-metrics, whose series must keep their own `namespace` and `pod` (honorLabels, as its charts set it)
-The image of KServe 0.20's preset, llm-d's router 0.9.0, exports the picker's names beside its own (llm_d_epp_…), as deprecated.
+The image of KServe 0.20's preset, llm-d's router 0.9.0, exports the picker's names beside its own (llm_d_epp_…), as deprecated (seen).
 
 Beside vLLM's own an engine exports what Python's prometheus_client and prometheus-fastapi-instrumentator do: process_start_time_seconds
 (not where one pod has several API servers, as with data parallelism) and http_requests_total, whose `status` is 2xx, 4xx or 5xx.

@@ -181,7 +181,7 @@ In: plan, path, start, flow (flowControl), found. */}}
 {{- $split := gt (len $plan.workloads) 1 -}}
 {{- if and .found.held (not .flow.enabled) -}}
 {{- else if and .found.held $split -}}
-  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.minReplicas: 0 with heldRequests: the endpoint picker lets requests go as soon as it has engines of either side, and without the other they fail; set 1, or a schedule in place of heldRequests" .path)) -}}
+  {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.minReplicas: 0 with heldRequests: the endpoint picker holds none once it has an engine of either side: without decode they fail, and for prefill alone none is held; set 1, or a schedule in place of heldRequests" .path)) -}}
 {{- else if and .found.held (not .found.serving) -}}
   {{- include "llm-common.plan.tell" (dict "plan" $plan "message" (printf "%s.signals.heldRequests: is 0 while an engine computes, so that with minReplicas: 0 it would be stopped under its requests; set requests or runningRequests beside it" .path)) -}}
 {{- else if .found.held -}}
