@@ -6,9 +6,8 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import flags, gobuild, versions
+from hack import documents, flags, gobuild, versions
 from hack.console import StepFailed
 from tests.unit.models import defined
 
@@ -37,7 +36,7 @@ def test_names_are_read_from_sources(tmp_path: Any) -> None:
     file.parent.mkdir()
     file.write_text('Gauge("vllm:a_b")\nCounter(name="vllm:c_total")\nprefix = "vllm:d_"\n# vllm:e\n')
     assert flags.metric_names(tmp_path) == {"a_b", "c"}
-    assert yaml.safe_load(
+    assert documents.load(
         re.sub(r"\{\{.*?\}\}", "", flags.metrics_template({"0.1.0": {"a", "c"}, "0.2.0": {"a", "b"}}), flags=re.S)
     ) == {"all": "a", "0.1": "c", "0.2": "b"}
 
@@ -71,7 +70,7 @@ def test_buckets_are_read_from_sources(tmp_path: Any, file: str, text: str) -> N
     same = flags.metric_buckets(tmp_path)
     other = {**same, flags.HISTOGRAMS[0]: [0.5, 2.0]}
     written = re.sub(r"\{\{.*?\}\}", "", flags.buckets_template({"0.1.0": same, "0.2.0": same, "0.3.0": other}), flags=re.S)
-    assert yaml.safe_load(written) == {"all": same, "0.3": other}
+    assert documents.load(written) == {"all": same, "0.3": other}
 
 
 def test_sources_without_buckets_are_refused(tmp_path: Any) -> None:
