@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hack import cached, deps, gobuild, kserve, paths, preflight
+from hack import cached, deps, documents, gobuild, kserve, paths, preflight
 from hack.console import StepFailed, say
 from hack.paths import CHARTS, VALUES
 from hack.shell import run
@@ -27,7 +25,7 @@ def bundle(values: Path, name: str, namespace: str, target: Path) -> None:
     run(gobuild.program("helm"), "package", CHARTS / "llm-stack", "--destination", target)
     for file in (values, VALUES / "platform.yaml"):
         shutil.copy(file, target / file.name)
-    (target / "crds.yaml").write_text(yaml.safe_dump_all(kserve.crds("")))
+    (target / "crds.yaml").write_text(documents.dump_all(kserve.crds("")))
     shutil.copy(SCRIPT, target / SCRIPT.name)
     found = images(values, name, namespace)
     if by_digest := [image for image in found if "@" in image]:

@@ -17,8 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
+from hack import documents
 from hack.kube import Cluster, Object
 from hack.shell import CommandFailed
 
@@ -123,8 +122,8 @@ def _release(cluster: Cluster, name: str, namespace: str) -> Release:
         if "release: not found" not in error.output:
             raise
         return Release(name, namespace, {}, server_side=True, status="absent")
-    documents = yaml.safe_load_all(cluster.helm("get", "manifest", name, "-n", namespace))
-    manifest = {_key(obj): obj for obj in documents if obj}
+    stored = documents.load_all(cluster.helm("get", "manifest", name, "-n", namespace))
+    manifest = {_key(obj): obj for obj in stored if obj}
     return Release(name, namespace, manifest, metadata.get("applyMethod") == "ssa", metadata["status"])
 
 

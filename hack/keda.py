@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 
-import yaml
-
-from hack import gobuild, versions
+from hack import documents, gobuild, versions
 from hack.kube import Object, kustomize
 
 NAMESPACE = "keda"
@@ -40,7 +38,7 @@ REFUSED: Object = {
 def crds() -> list[Object]:
     """KEDA's resource definitions of what the charts render."""
     folder = gobuild.module_dir("keda") / "config" / "crd" / "bases"
-    return [yaml.safe_load((folder / f"keda.sh_{name.partition('.')[0]}.yaml").read_text()) for name in CRDS]
+    return [documents.load((folder / f"keda.sh_{name.partition('.')[0]}.yaml").read_text()) for name in CRDS]
 
 
 def objects(ca: str) -> list[Object]:

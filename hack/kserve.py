@@ -6,9 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hack import gobuild
+from hack import documents, gobuild
 
 NAMESPACE = "kserve"  # hard-coded by KServe in its conversion webhook and presets
 WEBHOOK_SERVICE = "llmisvc-webhook-server-service"
@@ -28,7 +26,6 @@ OPTIONAL_CRDS = (
     "gatewayapi_httproute.yaml",
     "leaderworkerset.x-k8s.io_leaderworkersets.yaml",
 )
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Object = dict[str, Any]
 
@@ -87,7 +84,7 @@ def optional_crds() -> list[Object]:
 
 def _definitions(*files: Path) -> list[Object]:
     """The resource definitions of these files, as one applies them."""
-    found = [obj for file in files for obj in yaml.load_all(file.read_text(), Loader=_Loader) if obj]
+    found = [obj for file in files for obj in documents.load_all(file.read_text()) if obj]
     definitions = [obj for obj in found if obj["kind"] == "CustomResourceDefinition"]
     for crd in definitions:
         crd.pop("status", None)

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hack import gobuild
+from hack import documents, gobuild
 from hack.shell import BRIEF, Arg, CommandFailed, out, run
 
 Object = dict[str, Any]
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 # What restricted Pod Security wants of a container, and more: its files stay as the image has them.
@@ -91,7 +88,7 @@ class Cluster:
 
 def kustomize(folder: Path) -> list[Object]:
     """What `kubectl apply -k folder` would send."""
-    return list(yaml.load_all(out(gobuild.program("kubectl"), "kustomize", folder), Loader=_Loader))
+    return list(documents.load_all(out(gobuild.program("kubectl"), "kustomize", folder)))
 
 
 def conditions(obj: Object | None) -> dict[str, Object]:

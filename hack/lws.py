@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 
-import yaml
-
-from hack import gobuild, versions
+from hack import documents, gobuild, versions
 from hack.kube import Object, kustomize
 
 NAMESPACE = "lws-system"
@@ -41,10 +39,10 @@ def objects(ca: str) -> list[Object]:
 
 def _configure(config_map: Object) -> None:
     ((file, text),) = config_map["data"].items()
-    configuration = yaml.safe_load(text)
+    configuration = documents.load(text)
     configuration["internalCertManagement"]["enable"] = False
     configuration["leaderElection"]["leaderElect"] = False
-    config_map["data"][file] = yaml.safe_dump(configuration)
+    config_map["data"][file] = documents.dump(configuration)
 
 
 def _shrink(deployment: Object) -> None:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-import yaml
 from kubernetes.utils import quantity
 
-from hack import deps, gobuild, keda, kserve, lws
+from hack import deps, documents, gobuild, keda, kserve, lws
 from hack.kube import Cluster, Object, conditions, holds
 from hack.paths import CHARTS
 from hack.shell import Arg, CommandFailed, out
@@ -79,7 +78,7 @@ def objects(values: Path, name: str, namespace: str) -> list[Object]:
     """What a release of the umbrella would create; CommandFailed with helm's message for values that are refused."""
     deps.build()
     text = out(gobuild.program("helm"), "template", name, CHARTS / "llm-stack", "-n", namespace, "--values", values)
-    return [obj for obj in yaml.safe_load_all(text) if obj]
+    return [obj for obj in documents.load_all(text) if obj]
 
 
 def check(cluster: Cluster, release: list[Object], namespace: str) -> Findings:

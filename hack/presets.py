@@ -13,9 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
-from hack import gobuild, versions
+from hack import documents, gobuild, versions
 from hack.console import StepFailed
 
 _IMAGE = re.compile(r"^ *(?:- )?image: [a-z0-9][A-Za-z0-9._/:@-]*$")
@@ -72,16 +70,16 @@ def quantities(node: object, inside: bool = False) -> Iterator[object]:
 
 def _sources(folder: Path) -> list[Path]:
     """The presets that upstream's own kustomization installs, in its order."""
-    return [folder / name for name in yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]]
+    return [folder / name for name in documents.load((folder / "kustomization.yaml").read_text())["resources"]]
 
 
 def _normalised(source: Path) -> tuple[str, str]:
     """Name and text of a preset: a header of our making (the chart adds the metadata), then upstream's `spec`."""
     text = source.read_text()
-    preset = yaml.safe_load(text)
+    preset = documents.load(text)
     name = preset["metadata"]["name"]
     _, found, spec = text.partition("\nspec:\n")
-    if not found or yaml.safe_load(f"spec:\n{spec}") != {"spec": preset["spec"]}:
+    if not found or documents.load(f"spec:\n{spec}") != {"spec": preset["spec"]}:
         raise StepFailed(f"{source}: its `spec` is not the last top-level key, so hack/presets.py cannot take it over as it is")
     if preset["kind"] != "LLMInferenceServiceConfig" or not name.startswith(_PREFIX):
         raise StepFailed(f"{source}: {preset['kind']}/{name} is not a preset whose name begins with {_PREFIX}")
@@ -91,13 +89,13 @@ def _normalised(source: Path) -> tuple[str, str]:
     spec = _QUANTITY.sub(lambda match: f'{match[1]}"{canonical(match[2])}"', spec)
     odd = [
         quantity
-        for quantity in quantities(yaml.safe_load(spec))
+        for quantity in quantities(documents.load(spec))
         if not isinstance(quantity, str) or canonical(quantity) != quantity
     ]
     if odd:
         raise StepFailed(f"{source}: quantities that hack/presets.py cannot bring into Go's form: {odd}")
     header = {"apiVersion": preset["apiVersion"], "kind": preset["kind"], "metadata": {"name": name}}
-    return name, f"{yaml.safe_dump(header, sort_keys=False)}spec:\n{spec}"
+    return name, f"{documents.dump(header, sort_keys=False)}spec:\n{spec}"
 
 
 def _notice(module: str, version: str) -> str:

@@ -6,9 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 
-import yaml
-
-from hack import cached, versions
+from hack import cached, documents, versions
 from hack.kube import READ_ONLY, Cluster, Object
 
 NAMESPACE = "monitoring"
@@ -62,7 +60,7 @@ def configuration() -> Object:
 
 def objects() -> list[Object]:
     """Everything but its namespace."""
-    text = yaml.safe_dump(configuration(), sort_keys=False)
+    text = documents.dump(configuration(), sort_keys=False)
     pods: Object = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
     account = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": NAME}
@@ -95,7 +93,7 @@ def rules(files: Mapping[str, str]) -> tuple[Object, str]:
     """The ConfigMap of rule files, and the group by which one sees that Prometheus has read just these."""
     group = f"content-{cached.key(dict(files))}"
     rule = {"record": "prometheus_rules_content", "expr": "vector(1)"}  # a group without rules is not listed
-    marker = yaml.safe_dump({"groups": [{"name": group, "rules": [rule]}]})
+    marker = documents.dump({"groups": [{"name": group, "rules": [rule]}]})
     config_map = _named("v1", "ConfigMap", name=RULES)
     return {**config_map, "data": {**files, "content.yaml": marker}}, group
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import yaml
-
+from hack import documents
 from hack.paths import ROOT
 
 
@@ -49,7 +48,7 @@ class Image:
 @cache
 def document() -> dict[str, Any]:
     """versions.yaml as read."""
-    loaded = yaml.safe_load((ROOT / "versions.yaml").read_text())
+    loaded = documents.load((ROOT / "versions.yaml").read_text())
     assert isinstance(loaded, dict)
     return loaded
 

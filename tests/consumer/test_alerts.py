@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack import gobuild
+from hack import documents, gobuild
 from hack.paths import ROOT
 from hack.shell import run
 from tests.harness import EXAMPLES, SCENARIOS, Scenario, render
@@ -219,7 +219,7 @@ def checked(manifests: Manifests, folder: Path) -> None:
 
 @pytest.mark.parametrize("scenario", [scenario for scenario in (*SCENARIOS, *EXAMPLES) if scenario.name != "platform"], ids=str)
 def test_promtool_takes_the_rules_of_every_values_file(scenario: Scenario, tmp_path: Path) -> None:
-    own = overlay(yaml.safe_load(scenario.file.read_text()), {"llm-observability": {"enabled": True, "rules": {"format": RULES}}})
+    own = overlay(documents.load(scenario.file.read_text()), {"llm-observability": {"enabled": True, "rules": {"format": RULES}}})
     checked(render(UMBRELLA, values=own), tmp_path)
 
 
@@ -234,7 +234,7 @@ def test_a_config_map_holds_the_same_rules() -> None:
     assert found.all(RULES) == []
     config_map = found.one("ConfigMap", "demo-rules")
     assert config_map["metadata"]["labels"]["llm-stack.io/rules"] == "true"
-    assert {name: yaml.safe_load(text) for name, text in config_map["data"].items()} == {
+    assert {name: documents.load(text) for name, text in config_map["data"].items()} == {
         "llm.demo.rules.yaml": {"groups": groups("sides")}
     }
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from hack import documents
 from tests.unit.models import catalogue
 
-EVIDENCE: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "catalogue.yaml").read_text())
+EVIDENCE: dict[str, Any] = documents.load((Path(__file__).parent / "catalogue.yaml").read_text())
 MODELS = catalogue("models")
 ACCELERATORS = catalogue("accelerators")
 NAMES = sorted(EVIDENCE)

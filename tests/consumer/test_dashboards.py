@@ -13,6 +13,7 @@ import pytest
 
 from hack import cached, gobuild
 from hack.shell import run
+from tests.consumer.exported import queries, scenario_faults
 from tests.consumer.test_alerts import RELEASES
 from tests.consumer.test_metrics import ROWS
 from tests.harness import EXAMPLES, SCENARIOS, Manifests, Scenario, render
@@ -111,10 +112,13 @@ def promtool_refuses(found: list[str], folder: Path) -> str:
 
 
 @pytest.mark.parametrize("scenario", PICKED, ids=str)
-def test_every_query_parses(scenario: Scenario, tmp_path: Path) -> None:
+def test_every_query_parses_and_asks_for_what_the_engine_exports(scenario: Scenario, tmp_path: Path) -> None:
+    """What is exported: of rules and scaling too."""
     found = [expression for dashboard in dashboards(observed(scenario)).values() for expression in expressions(dashboard)]
     assert len(found) > 20
     assert promtool_refuses(found, tmp_path) == ""
+    assert set(found) < set(queries(observed(scenario)))
+    assert scenario_faults(observed(scenario)) == []
 
 
 @pytest.fixture(scope="module")

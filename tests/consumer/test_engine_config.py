@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import flags
+from hack import documents, flags
 from hack.lab import engine_image
 from hack.shell import run
 from tests.consumer import engine_config
@@ -56,7 +55,7 @@ NOT_STREAMED = {
 
 def engines(scenario: Scenario, folder: Path) -> Iterator[dict[str, Any]]:
     """A case of each engine that a values file renders, named `SCENARIO::template` or `::worker`, with `prefill-` before it."""
-    values = yaml.safe_load(scenario.file.read_text())["global"]["llm"]
+    values = documents.load(scenario.file.read_text())["global"]["llm"]
     accelerator = catalogue("accelerators")[values["accelerator"]]
     resource = accelerator["resource"]
     spec = render("llm-stack", scenario.file, namespace=scenario.namespace).one("LLMInferenceService")["spec"]
@@ -94,7 +93,7 @@ def _words(container: Mapping[str, Any], parallelism: Mapping[str, int], folder:
 
 
 def of_the_catalogue(scenario: Scenario) -> bool:
-    return yaml.safe_load(scenario.file.read_text())["global"]["llm"]["model"] in EVIDENCE
+    return documents.load(scenario.file.read_text())["global"]["llm"]["model"] in EVIDENCE
 
 
 @pytest.fixture(scope="module")

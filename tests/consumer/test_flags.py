@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import flags, versions
+from hack import documents, flags, versions
 from hack.lab.vllm_flags import Flag, swapped
 from tests.consumer.test_versions import ACCELERATORS
 from tests.unit.models import llm, plan
@@ -40,7 +39,7 @@ def committed(version: str) -> dict[str, Any]:
     def part(name: str) -> dict[str, Any]:
         found = re.search(rf'define "{re.escape(name)}" -\}}\}}\n(.*?)\{{\{{- end', text, flags=re.S)
         assert found, name
-        loaded: dict[str, Any] = yaml.safe_load(found[1])
+        loaded: dict[str, Any] = documents.load(found[1])
         return loaded
 
     common, own = part("llm-common.flags"), part(f"llm-common.flags.{version}")

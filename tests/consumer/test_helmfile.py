@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import deps, gobuild, helmfile, keda, kserve, preflight, versions
+from hack import deps, documents, gobuild, helmfile, keda, kserve, preflight, versions
 from hack.console import StepFailed
 from hack.paths import CHARTS, VALUES
 from hack.shell import run
@@ -68,7 +67,7 @@ class Install:
         options = {key: words[words.index(key) + 1] if key in words else "" for key in ("--version", "--namespace")}
         values: dict[str, Any] = {}
         for text in asked["values"]:
-            values |= yaml.safe_load(text) or {}
+            values |= documents.load(text) or {}
         return cls(words[at + 1], words[at + 2], options["--version"], options["--namespace"], values, words, asked["folder"])
 
 
@@ -104,7 +103,7 @@ def test_it_installs_the_pinned_charts_and_waits_for_them(sync: Sync) -> None:
     assert found[OWN].namespace == kserve.NAMESPACE
     assert found["keda"].namespace == keda.NAMESPACE
     assert (Path(found[OWN].folder) / found[OWN].chart).resolve() == CHARTS / "llm-stack"
-    assert found[OWN].values == yaml.safe_load((VALUES / "platform.yaml").read_text())
+    assert found[OWN].values == documents.load((VALUES / "platform.yaml").read_text())
 
 
 def test_versions_agree_with_the_local_cluster_and_with_kserve() -> None:
@@ -143,7 +142,7 @@ def test_keda_tells_prometheus_where_it_is_measured_if_there_is_one(sync: Sync) 
 def test_our_controller_is_rendered_from_the_umbrella() -> None:
     deps.build()
     text = run(*helmfile.command("template", helmfile.parts([])), "--selector", f"name={OWN}", "--skip-needs").stdout
-    found = [obj for obj in yaml.safe_load_all(text) if obj]
+    found = [obj for obj in documents.load_all(text) if obj]
     assert kserve.CONTROLLER in {obj["metadata"]["name"] for obj in found if obj["kind"] == "Deployment"}
     assert {obj["metadata"]["namespace"] for obj in found if obj["kind"] == "Certificate"} == {kserve.NAMESPACE}
 

@@ -7,9 +7,8 @@ from functools import cache
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import gobuild, keda, versions
+from hack import documents, gobuild, keda, versions
 from tests.invariants.test_pods import restricted
 
 
@@ -79,6 +78,6 @@ def test_metrics_of_the_operator_are_where_prometheus_is_told() -> None:
 
 def test_kserve_knows_its_kinds() -> None:
     served = [version["name"] for version in named("CustomResourceDefinition")[keda.CRDS[0]]["spec"]["versions"]]
-    tested = yaml.safe_load_all((gobuild.module_dir("kserve") / "test" / "crds" / "keda.yaml").read_text())
+    tested = documents.load_all((gobuild.module_dir("kserve") / "test" / "crds" / "keda.yaml").read_text())
     (known,) = [crd for crd in tested if crd["metadata"]["name"] == keda.CRDS[0]]
     assert served == [version["name"] for version in known["spec"]["versions"]]

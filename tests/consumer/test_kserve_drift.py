@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import gobuild, presets, versions
+from hack import documents, gobuild, presets, versions
 from tests.harness import Manifests, render, thaw
 
 CHART = "kserve-controller"
@@ -38,7 +37,7 @@ def upstream(path: str) -> list[dict[str, Any]]:
     text = (gobuild.module_dir("kserve") / "config" / path).read_text()
     for placeholder, value in PLACEHOLDERS.items():
         text = text.replace(placeholder, value)
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in documents.load_all(text) if document]
 
 
 def source(path: str) -> str:

@@ -6,9 +6,8 @@ from functools import cache
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import gobuild, kserve, lws, versions
+from hack import documents, gobuild, kserve, lws, versions
 
 WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
@@ -41,7 +40,7 @@ def test_the_certificate_is_ours_and_everyone_trusts_its_authority() -> None:
     assert {(client["service"]["name"], client["service"]["namespace"]) for client in clients} == {
         ("lws-webhook-service", lws.NAMESPACE)
     }
-    (configuration,) = [yaml.safe_load(text) for text in one("ConfigMap")["data"].values()]
+    (configuration,) = [documents.load(text) for text in one("ConfigMap")["data"].values()]
     assert configuration["internalCertManagement"]["enable"] is False
     assert configuration["leaderElection"]["leaderElect"] is False
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
-from hack import gobuild, keda, prometheus, versions
+from hack import documents, gobuild, keda, prometheus, versions
 from hack.kube import Object
 from hack.shell import run
 from tests.invariants.test_pods import restricted
@@ -62,7 +61,7 @@ def test_a_changed_configuration_starts_a_new_pod(monkeypatch: pytest.MonkeyPatc
     changed = {**prometheus.configuration(), "scrape_configs": []}
     monkeypatch.setattr(prometheus, "configuration", lambda: changed)
     assert one("Deployment")["spec"]["template"]["metadata"]["annotations"] != before
-    assert yaml.safe_load(one("ConfigMap")["data"]["prometheus.yml"]) == changed
+    assert documents.load(one("ConfigMap")["data"]["prometheus.yml"]) == changed
 
 
 def test_its_namespace_is_its_own() -> None:

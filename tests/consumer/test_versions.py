@@ -9,9 +9,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
-from hack import gobuild, schemas, versions
+from hack import documents, gobuild, schemas, versions
 from tests.harness import EXAMPLES, SCENARIOS, Scenario, render, thaw
 from tests.harness.components import MORE, release
 from tests.harness.manifests import freeze
@@ -22,7 +21,6 @@ from tests.unit.models import catalogue, defined, llm
 # KServe's minor version to the pinned module that has it.
 MODULES = {"0.19": "kserve-0-19", "0.20": "kserve"}
 SERVICES = "llminferenceservices.serving.kserve.io"
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 CAPABILITIES: dict[str, dict[str, Any]] = defined("llm-common.capabilities")
@@ -118,7 +116,7 @@ def module(minor: str) -> Path:
 @cache
 def definition(minor: str) -> Any:
     file = module(minor) / "config" / "crd" / "full" / "llmisvc" / "serving.kserve.io_llminferenceservices.yaml"
-    loaded = yaml.load(file.read_text(), Loader=_Loader)
+    loaded = documents.load(file.read_text())
     assert loaded["metadata"]["name"] == SERVICES
     return loaded
 
@@ -136,7 +134,7 @@ def spec(minor: str) -> Any:
 def presets(minor: str) -> dict[str, Any]:
     """By file name, without its frame: `template`, `decode-worker-data-parallel`, `scheduler`."""
     files = (module(minor) / "config" / "llmisvcconfig").glob("config-llm-*.yaml")
-    return {file.stem.removeprefix("config-llm-"): yaml.safe_load(file.read_text())["spec"] for file in files}
+    return {file.stem.removeprefix("config-llm-"): documents.load(file.read_text())["spec"] for file in files}
 
 
 @pytest.mark.parametrize("minor", MODULES)
@@ -189,7 +187,7 @@ def configured(minor: str, adapters: bool) -> list[Any]:
         plugin, *entries = text.split("%s")
         lora = "- type: lora-affinity-scorer\n" if adapters else ""
         entry = "  - pluginRef: lora-affinity-scorer\n    weight: 4\n" if adapters else ""
-        found.append(yaml.safe_load(plugin + (lora + entry.join(entries) if entries else "")))
+        found.append(documents.load(plugin + (lora + entry.join(entries) if entries else "")))
     return found
 
 
@@ -262,7 +260,7 @@ def fields(schema: Any, value: Any, path: str = "") -> list[str]:
 def local_model(minor: str, plural: str) -> Any:
     """The schema of an object of KServe's local models."""
     file = module(minor) / "config" / "crd" / "full" / "localmodel" / f"serving.kserve.io_{plural}.yaml"
-    (version,) = yaml.load(file.read_text(), Loader=_Loader)["spec"]["versions"]
+    (version,) = documents.load(file.read_text())["spec"]["versions"]
     assert (version["name"], version["served"]) == ("v1alpha1", True)
     return version["schema"]["openAPIV3Schema"]["properties"]["spec"]
 
@@ -324,7 +322,7 @@ def test_the_check_sees_unknown_fields_and_wrong_types(minor: str) -> None:
 def test_the_presets_of_that_version_are_what_we_build_on(minor: str) -> None:
     """One engine container `main`, restricted together with our pod, whose command ends in the `eval` that we quote for."""
     file = module(minor) / "config" / "llmisvcconfig" / "config-llm-template.yaml"
-    preset = yaml.safe_load(file.read_text())
+    preset = documents.load(file.read_text())
     assert preset["metadata"]["name"] == "kserve-config-llm-template"
     assert preset["apiVersion"] == CAPABILITIES[minor]["apiVersion"]
     (main,) = preset["spec"]["template"]["containers"]

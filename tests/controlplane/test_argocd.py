@@ -8,8 +8,8 @@ from typing import Any
 
 import lupa
 import pytest
-import yaml
 
+from hack import documents
 from hack.kube import Object, until
 from hack.paths import ROOT
 from tests.controlplane import merged
@@ -32,7 +32,7 @@ def health(service: Object) -> tuple[str, str]:
         return lua.table_from([table(item) for item in value]) if isinstance(value, list) else value
 
     lua.globals()["obj"] = table(service)
-    found = lua.execute(yaml.safe_load(block)["data"][KEY])
+    found = lua.execute(documents.load(block)["data"][KEY])
     return found["status"], found["message"]
 
 

@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import gobuild
+from hack import documents, gobuild
 from hack.kube import Object, until
 from hack.shell import run
 from tests.consumer.test_versions import unordered
@@ -76,7 +75,7 @@ def main(deployment: Object) -> Object:
 
 def configuration(container: Object) -> Any:
     """What the picker is told, as it stands in its pod."""
-    return yaml.safe_load(container["args"][container["args"].index("--config-text") + 1])
+    return documents.load(container["args"][container["args"].index("--config-text") + 1])
 
 
 # --- what KServe makes of it ------------------------------------------------------------------------------------------
@@ -141,7 +140,7 @@ class Picker:
 def command(container: Object, told: Any, *more: str) -> list[str]:
     """Of the merged pod, with another configuration."""
     arguments = [*container["command"], *container["args"]]
-    arguments[arguments.index("--config-text") + 1] = yaml.safe_dump(told)
+    arguments[arguments.index("--config-text") + 1] = documents.dump(told)
     return [PICKER or str(gobuild.program("epp")), *arguments[1:], *more]
 
 
@@ -341,7 +340,7 @@ def test_the_signal_counts_what_is_held(plane: ControlPlane, holding: tuple[str,
     assert series
     expected = {"expr": query, "eval_time": "0m", "exp_samples": [{"labels": "{}", "value": requests}]}
     file = tmp_path / "test.yaml"
-    file.write_text(yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [expected]}]}))
+    file.write_text(documents.dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [expected]}]}))
     done = run(gobuild.program("promtool"), "test", "rules", file, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

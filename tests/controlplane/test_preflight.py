@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import yaml
 
-from hack import keda, kserve, lws, preflight
+from hack import documents, keda, kserve, lws, preflight
 from hack.kube import Cluster, Object, holds, until
 from hack.paths import VALUES
 from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
@@ -252,7 +251,7 @@ def test_a_gateway_that_does_not_exist(ready: ControlPlane) -> None:
 
 def test_a_claim_of_the_release_itself_is_not_missing(ready: ControlPlane, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
-    values.write_text(yaml.safe_dump({"global": {"llm": {"model": "qwen2-5-7b-instruct", "accelerator": "nvidia-l40s"}}}))
+    values.write_text(documents.dump({"global": {"llm": {"model": "qwen2-5-7b-instruct", "accelerator": "nvidia-l40s"}}}))
     release = preflight.objects(values, "fresh", NAMESPACE)
     assert not [message for message in problems(ready, *release) if message.startswith("claim")]
 
@@ -337,7 +336,7 @@ def test_a_secret_that_is_missing(ready: ControlPlane, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     env = {"HF_TOKEN": {"valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}}
     llm = {"model": "qwen2-5-7b-instruct", "accelerator": "cpu", "cache": {"env": env}}
-    values.write_text(yaml.safe_dump({"global": {"llm": llm}}))
+    values.write_text(documents.dump({"global": {"llm": llm}}))
 
     def told() -> list[str]:
         found = preflight.check(ready.cluster, preflight.objects(values, "fresh", NAMESPACE), NAMESPACE).problems

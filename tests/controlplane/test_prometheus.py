@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import gobuild, prometheus
+from hack import documents, gobuild, prometheus
 from hack.kube import Object, until
 from tests.harness.controlplane import ControlPlane, free_port, namespace
 
@@ -97,10 +96,10 @@ def running(plane: ControlPlane, page: int, tmp_path_factory: pytest.TempPathFac
 
     text = next(obj for obj in objects if obj["kind"] == "ConfigMap")["data"]["prometheus.yml"]
     account = f"system:serviceaccount:{prometheus.NAMESPACE}:{prometheus.NAME}"
-    configuration = yaml.safe_load(text.replace("/etc/prometheus", str(folder)))
+    configuration = documents.load(text.replace("/etc/prometheus", str(folder)))
     (job,) = configuration["scrape_configs"]
     job["kubernetes_sd_configs"][0]["kubeconfig_file"] = str(plane.kubeconfig("prometheus", impersonate=account))
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    (folder / "prometheus.yml").write_text(documents.dump(configuration))
     container = next(obj for obj in objects if obj["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"][0]
     arguments = [
         arg.replace("/etc/prometheus", str(folder)).replace("=/prometheus", f"={folder}/data") for arg in container["args"]
@@ -151,7 +150,7 @@ def test_only_pods_that_ask_are_scraped_once_each(running: Prometheus) -> None:
 def test_rules_are_read_while_it_runs_and_show_that_they_are(running: Prometheus) -> None:
     rule = {"record": "answer", "expr": "vector(42)"}
     for number in (1, 2):
-        files = {"own.yaml": yaml.safe_dump({"groups": [{"name": f"own-{number}", "rules": [rule]}]})}
+        files = {"own.yaml": documents.dump({"groups": [{"name": f"own-{number}", "rules": [rule]}]})}
         config_map, marker = prometheus.rules(files)
         for name, text in config_map["data"].items():
             (running.rules / name).write_text(text)

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import kserve, preflight, scale
+from hack import documents, kserve, preflight, scale
 from hack.kube import Object, conditions, holds, until
 from tests.controlplane.conftest import GATEWAY
 from tests.harness import Scenario, nodes, render, thaw
@@ -52,7 +51,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 def settings(scenario: Scenario) -> Any:
-    return yaml.safe_load(scenario.file.read_text())["global"]["llm"]
+    return documents.load(scenario.file.read_text())["global"]["llm"]
 
 
 def objects(scenario: Scenario, name: str) -> list[Object]:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import yaml
-
-from hack import schemas
+from hack import documents, schemas
 from tests.harness.helm import render
 from tests.harness.manifests import Manifests
 from tests.harness.scenarios import Scenario
@@ -308,7 +306,7 @@ def _values(scenario: Scenario) -> Values:
     for chart in schemas.charts():
         if chart != schemas.UMBRELLA:
             defaults[chart] = overlay(schemas.values(chart), defaults.get(chart, {}))
-    merged: Values = overlay(defaults, yaml.safe_load(scenario.file.read_text()))
+    merged: Values = overlay(defaults, documents.load(scenario.file.read_text()))
     return merged
 
 

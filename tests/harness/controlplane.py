@@ -19,9 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from hack import gobuild, keda, kserve, lws, platform
+from hack import documents, gobuild, keda, kserve, lws, platform
 from hack.certificates import Authority, key_pair
 from hack.kube import Cluster, Object, until
 from tests.harness.manifests import thaw
@@ -36,7 +34,7 @@ MONITORING = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
 def monitoring_crd(kind: str) -> Object:
     """The Prometheus Operator's definition of a kind."""
     folder = gobuild.module_dir("prometheus-operator") / "example" / "prometheus-operator-crd"
-    loaded: Object = yaml.safe_load((folder / f"monitoring.coreos.com_{MONITORING[kind]}.yaml").read_text())
+    loaded: Object = documents.load((folder / f"monitoring.coreos.com_{MONITORING[kind]}.yaml").read_text())
     return loaded
 
 
@@ -102,7 +100,7 @@ class ControlPlane:
         }
         path = self.folder / f"{name}.kubeconfig"
         path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(data))
+        path.write_text(documents.dump(data))
         return path
 
 
@@ -224,12 +222,12 @@ def install_lws(plane: ControlPlane) -> None:
     certificates = _certificates(plane.folder / "lws", plane)
     (config_map,) = (obj for obj in objects if obj["kind"] == "ConfigMap")
     (text,) = config_map["data"].values()
-    configuration = yaml.safe_load(text) | {
+    configuration = documents.load(text) | {
         "webhook": {"port": port, "certDir": str(certificates)},
         "health": {"healthProbeBindAddress": f"127.0.0.1:{probe}"},
         "metrics": {"bindAddress": "0"},
     }
-    (certificates / "config.yaml").write_text(yaml.safe_dump(configuration))
+    (certificates / "config.yaml").write_text(documents.dump(configuration))
     plane.spawn(
         "lws-controller",
         gobuild.program("lws-controller"),

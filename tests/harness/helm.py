@@ -19,7 +19,9 @@ from tests.harness.helm_server import server
 from tests.harness.manifests import Manifests, freeze
 
 KUBE = "1.34.0"
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+_Base: Any = yaml.CSafeLoader
 
 
 class _Loader(_Base):  # type: ignore[misc]

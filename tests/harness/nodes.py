@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import yaml
-
-from hack import gobuild
+from hack import documents, gobuild
 from hack.kube import Object, holds, until
 from tests.harness.controlplane import ControlPlane, free_port
 
@@ -78,7 +76,7 @@ def start(plane: ControlPlane) -> None:
         "options": options,
     }
     config = plane.folder / "kwok.yaml"
-    config.write_text("\n---\n".join([yaml.safe_dump(configuration), *((stages / name).read_text() for name in STAGES)]))
+    config.write_text("\n---\n".join([documents.dump(configuration), *((stages / name).read_text() for name in STAGES)]))
     plane.spawn(
         "kwok",
         gobuild.program("kwok"),
@@ -90,10 +88,10 @@ def create(plane: ControlPlane, nodes: list[Node]) -> None:
     """Nodes with what they can allocate. Without kwok nobody says that they are ready."""
     plane.cluster.apply([node.manifest() for node in nodes])
     for node in nodes:
-        status = yaml.safe_dump(node.status())
+        status = documents.dump(node.status())
         plane.cluster.kubectl("patch", "node", node.name, "--subresource=status", "--type=merge", "-p", status)
         # The API server adds a taint to a new node, and the controller that would take it away does not run here.
-        taints = yaml.safe_dump({"spec": {"taints": node.manifest()["spec"]["taints"]}})
+        taints = documents.dump({"spec": {"taints": node.manifest()["spec"]["taints"]}})
         plane.cluster.kubectl("patch", "node", node.name, "--type=merge", "-p", taints)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
+from hack import documents
 from hack.paths import CHARTS
 from tests.harness import EXAMPLES, SCENARIOS, Manifests, Scenario, pod_specs
 from tests.harness.components import POD_SECURITY_EXEMPTIONS, overlay, release
@@ -102,7 +102,7 @@ def presets(service: Object) -> Iterator[tuple[Object, Object]]:
     """The pods that a service asks for, each with the preset's pod that KServe lays it over."""
 
     def preset(name: str) -> Object:
-        loaded: Object = yaml.safe_load((PRESETS / f"kserve-config-llm-{name}.yaml").read_text())["spec"]
+        loaded: Object = documents.load((PRESETS / f"kserve-config-llm-{name}.yaml").read_text())["spec"]
         return loaded
 
     prefill = service.get("prefill")

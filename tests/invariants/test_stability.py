@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import deps, schemas
+from hack import deps, documents, schemas
 from hack.paths import CHARTS
 from tests.harness import SCENARIOS, Manifests, Scenario, render, thaw
 from tests.harness.components import release
@@ -44,12 +43,12 @@ def bumped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def copy(chart: str, target: Path) -> None:
         shutil.copytree(CHARTS / chart, target, ignore=lambda path, _names: ["charts"] if Path(path) == CHARTS / chart else [])
-        metadata = yaml.safe_load((target / "Chart.yaml").read_text())
+        metadata = documents.load((target / "Chart.yaml").read_text())
         metadata["version"] = VERSION
         for dependency in metadata.get("dependencies", []):
             dependency["version"] = VERSION
             copy(dependency["name"], target / "charts" / dependency["name"])
-        (target / "Chart.yaml").write_text(yaml.safe_dump(metadata))
+        (target / "Chart.yaml").write_text(documents.dump(metadata))
 
     copy(schemas.UMBRELLA, folder / schemas.UMBRELLA)
     return folder / schemas.UMBRELLA
@@ -66,7 +65,7 @@ def test_a_chart_bump_restarts_nothing(scenario: Scenario, bumped: Path) -> None
 
 
 def test_no_pod_carries_the_chart_version(scenario: Scenario) -> None:
-    text = yaml.safe_dump(what_restarts_pods(release(scenario)))
+    text = documents.dump(what_restarts_pods(release(scenario)))
     assert "helm.sh/chart" not in text
     assert "managed-by" not in text
 

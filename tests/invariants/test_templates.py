@@ -9,9 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 
-from hack import deps, schemas
+from hack import deps, documents, schemas
 from hack.paths import CHARTS
 from tests.harness import EXAMPLES, SCENARIOS, Scenario, render
 from tests.harness.components import CONTROLLER_CHART, MORE, release
@@ -185,7 +184,7 @@ def copies(archive: bytes, where: str) -> list[tuple[str, str, dict[str, bytes]]
             for name, content in contents.items()
             if name.startswith(root) and not name.removeprefix(root).startswith("charts/")
         }
-        found.append((f"{where}:{root}", yaml.safe_load(own["Chart.yaml"])["name"], own))
+        found.append((f"{where}:{root}", documents.load(own["Chart.yaml"])["name"], own))
     for name, content in contents.items():
         if name.endswith(".tgz"):
             found += copies(content, f"{where}:{name}")
@@ -203,7 +202,7 @@ def test_every_packed_chart_equals_its_source() -> None:
         for file, content in own.items():
             source = (CHARTS / name / file).read_bytes()
             if file == "Chart.yaml":
-                assert yaml.safe_load(content) == yaml.safe_load(source), where
+                assert documents.load(content) == documents.load(source), where
             else:
                 assert content == source, f"{where}{file}"
         templates = {str(path.relative_to(CHARTS / name)) for path in (CHARTS / name / "templates").rglob("*") if path.is_file()}

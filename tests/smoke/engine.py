@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from hack import expositions, versions
 from hack.demo import PORT, request
+from hack.flags import minor
 from hack.kube import Cluster
 from tests.unit.models import defined
 
@@ -66,6 +68,15 @@ class Engine:
         )
         rows: dict[str, dict[str, str]] = defined("llm-common.metrics")
         return {key for key, row in rows.items() if row["of"] == "engine" and exported.get(row["name"]) != row["kind"]}
+
+    def unlike(self, *features: str) -> set[tuple[str, str]]:
+        """vLLM's metrics, name and kind, that only this engine or only what is kept of an engine with its features exports."""
+        text = request(self.port, "/metrics").read().decode()
+        exported = {(name, kind) for name, kind in re.findall(r"^# TYPE (vllm:\S+) (\S+)$", text, re.MULTILINE)}
+        known = expositions.read(expositions.file(minor(versions.document()["engine"]["vllm"])).read_text())
+        here = {name: one for name, one in known.items() if not one.features or set(one.features) & set(features)}
+        own = {(name, one.kind) for name, one in here.items() if name.startswith("vllm:")}
+        return {(name, kind) for name, kind in exported ^ own if not name.endswith("_created")}
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over the series that carry `labels`; 0 where there is none."""

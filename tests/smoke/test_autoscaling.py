@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import demo, kserve, platform, prometheus
+from hack import demo, documents, kserve, platform, prometheus
 from hack import keda as operator
 from hack.kube import Cluster, holds, until
 from tests.harness.components import overlay
@@ -76,8 +75,8 @@ def _gone(cluster: Cluster) -> None:
 def empty(cluster: Cluster) -> None:
     """A Prometheus that finds no pod, so that every answer is empty."""
     (configuration,) = [obj for obj in prometheus.objects() if obj["kind"] == "ConfigMap"]
-    text = yaml.safe_load(configuration["data"]["prometheus.yml"])
-    configuration["data"]["prometheus.yml"] = yaml.safe_dump({**text, "scrape_configs": []})
+    text = documents.load(configuration["data"]["prometheus.yml"])
+    configuration["data"]["prometheus.yml"] = documents.dump({**text, "scrape_configs": []})
     cluster.apply([configuration])
     cluster.kubectl("-n", prometheus.NAMESPACE, "scale", f"deployment/{prometheus.NAME}", "--replicas=1")
     until(lambda: "Ready" in prometheus.ask(cluster, "-/ready", check=False), 60, "Prometheus does not answer")

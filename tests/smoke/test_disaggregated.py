@@ -153,6 +153,7 @@ def test_a_known_text_and_a_stream(pair: Pair) -> None:
 
 def test_the_metrics_of_a_transfer_are_exported(pair: Pair) -> None:
     assert pair.decode.lacking() == set()
+    assert pair.decode.unlike("NixlConnector") == set()
 
 
 @pytest.mark.full

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
-from hack import demo, deps, gobuild, model, platform
+from hack import demo, deps, documents, gobuild, model, platform
 from hack.kube import Cluster, until
 from hack.paths import CHARTS, ROOT, VALUES
 from hack.shell import run
@@ -31,11 +30,11 @@ def test_a_second_release_with_its_own_claim(cluster: Cluster, tmp_path: Path, w
     name = namespace = "second"
     deps.build()
     cluster.apply([platform.namespace(namespace)])
-    values = yaml.safe_load((VALUES / "demo.yaml").read_text())
+    values = documents.load((VALUES / "demo.yaml").read_text())
     llm = values["global"]["llm"]
     llm["models"]["smoke"]["uri"] = f"pvc://{name}-models/models/smoke"
     file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
+    file.write_text(documents.dump(values))
     demo_before = _pods(cluster, demo.NAMESPACE, demo.RELEASE)
 
     # A claim that is filled by hand, and named by the model.

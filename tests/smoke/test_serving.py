@@ -53,3 +53,4 @@ def test_helm_test_asks_the_model(cluster: Cluster) -> None:
 def test_the_metrics_that_the_charts_read_are_exported(engine: Engine) -> None:
     """All but those of KV transfer, which come with a connector (test_disaggregated.py)."""
     assert engine.lacking() == {"transferFailures", "transferTime", "transferredBytes", "expiredTransfers"}
+    assert engine.unlike() == set()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import yaml
-
+from hack import documents
 from hack.paths import CHARTS
 from tests.harness import Manifests, render
 from tests.harness.components import MODEL_CHART, overlay
@@ -23,7 +22,7 @@ def defined(name: str) -> Any:
     for path in sorted((CHARTS / "llm-common" / "templates").glob("*.tpl")):
         found = re.search(rf'\{{\{{- define "{re.escape(name)}" -\}}\}}\n(.*?)\{{\{{- end', path.read_text(), flags=re.S)
         if found:
-            return yaml.safe_load(found[1])
+            return documents.load(found[1])
     raise AssertionError(f"no template {name}")
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import schemas
+from hack import documents, schemas
 from hack.schemas import Bundler, SchemaError, prose
 
 UMBRELLA_VALUES = """\
@@ -55,7 +54,7 @@ class Tree:
             (self.charts / chart).mkdir(parents=True)
             self.values(chart, values)
             metadata = {"name": chart, "dependencies": dependencies if chart == "llm-stack" else dependencies[:1]}
-            (self.charts / chart / "Chart.yaml").write_text(yaml.safe_dump(metadata))
+            (self.charts / chart / "Chart.yaml").write_text(documents.dump(metadata))
         (self.charts / "llm-common" / "templates").mkdir(parents=True)
         self.fragment("global.json", GLOBAL)
         self.fragment("llm-stack.json", {"type": "object", "properties": {}})
@@ -141,7 +140,7 @@ def test_an_open_object_may_stay_open_with_its_reason() -> None:
 def test_defaults_of_the_library_are_the_umbrellas(tree: Tree) -> None:
     text = schemas.defaults_template()
     body = "\n".join(line for line in text.splitlines() if not line.startswith("{{"))
-    assert yaml.safe_load(body) == {"name": "x"}
+    assert documents.load(body) == {"name": "x"}
     assert '{{- define "llm-common.defaults" -}}' in text
 
 

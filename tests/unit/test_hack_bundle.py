@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import bundle, kserve
+from hack import bundle, documents, kserve
 from hack.paths import VALUES
 from tests.harness import render
 
@@ -59,7 +58,7 @@ def test_it_holds_charts_values_and_definitions(made: Path) -> None:
     assert names == {
         *("llm-stack-0.1.0.tgz", "deploy-disaggregated.yaml", "platform.yaml", "crds.yaml", "images.txt", "bundle.sh"),
     }
-    definitions = list(yaml.safe_load_all((made / "crds.yaml").read_text()))
+    definitions = list(documents.load_all((made / "crds.yaml").read_text()))
     assert {definition["metadata"]["name"] for definition in definitions} == set(kserve.CRDS)
 
 

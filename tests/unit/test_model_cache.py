@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from hack import schemas, versions
+from hack import documents, schemas, versions
 from hack.paths import CHARTS
 from tests.harness import Manifests, notes, render
 from tests.harness.components import CACHE_CHART, overlay
@@ -194,8 +193,8 @@ def test_the_same_values_give_the_same_job() -> None:
 
 def test_a_change_of_the_charts_version_gives_the_same_job(copied: Path) -> None:
     """A Job that is there already and differs cannot be upgraded, and a new one would download for nothing."""
-    metadata = yaml.safe_load((copied / "Chart.yaml").read_text())
-    (copied / "Chart.yaml").write_text(yaml.safe_dump({**metadata, "version": "99.0.0"}))
+    metadata = documents.load((copied / "Chart.yaml").read_text())
+    (copied / "Chart.yaml").write_text(documents.dump({**metadata, "version": "99.0.0"}))
     before, after = job(llm()), render(copied, values=llm()).one("Job")
     assert after["metadata"]["labels"]["helm.sh/chart"] == "model-cache-99.0.0"
     assert after["metadata"]["name"] == before["metadata"]["name"]

@@ -1,7 +1,7 @@
 {{/*
 What the charts read of engines and endpoint pickers, by what it means: autoscaling, alerts and dashboards name a row, never a metric.
-Checked by tests/consumer/test_metrics.py against the sources of each version of vLLM that is known, and against what a real one exports;
-the picker's by tests/controlplane/test_flow_control.py against a running one.
+Checked by tests/consumer/test_metrics.py against what the exporter of each version of vLLM that is known registers; the picker's by
+tests/controlplane/test_flow_control.py against a running one.
 
 name      of the metric, as it is exported          kind   gauge, counter or histogram
 former    its name before vLLM 0.10, which is asked for as well where the engine's version is not one of those known
