@@ -310,17 +310,27 @@ def _storage(cluster: Cluster, release: list[Object], namespace: str, found: Fin
                 "(or the model's pvc:// uri) to one that does"
             )
         elif mounts > 1 and not any(mode.endswith("Many") for mode in there["spec"]["accessModes"]):
+            modes = there["spec"]["accessModes"]
+            fate = "one of them starts only" if modes == ["ReadWriteOncePod"] else "all of them must fit on one node"
             found.warnings.append(
-                f"claim {name}: is {', '.join(there['spec']['accessModes'])} and {mounts} engine pods mount it, so that all of "
-                "them must fit on one node; set global.llm.cache.existingClaim to a ReadWriteMany or ReadOnlyMany claim"
+                f"claim {name}: is {', '.join(modes)} and {mounts} engine pods mount it, so that {fate}; set "
+                "global.llm.cache.existingClaim to a ReadWriteMany or ReadOnlyMany claim"
             )
     for name, claim in claims.items():
         there = cluster.get("pvc", name, "-n", namespace)
-        found.problems.extend(_unprovided(cluster, name, claim) if there is None else _resized(cluster, name, there, claim))
+        found.problems.extend(_unprovided(cluster, name, claim) if there is None else _changed(cluster, name, there, claim))
 
 
-def _resized(cluster: Cluster, name: str, there: Object, claim: Object) -> Iterator[str]:
-    """What keeps a claim that exists from becoming as large as it is to be."""
+def _changed(cluster: Cluster, name: str, there: Object, claim: Object) -> Iterator[str]:
+    """What keeps a claim that exists from becoming what it is to be: more engines may ask for another access mode."""
+    modes, wanted_modes = (" and ".join(obj["spec"]["accessModes"]) for obj in (there, claim))
+    if modes != wanted_modes:
+        todo = (
+            f"fill a {wanted_modes} claim and set global.llm.cache.existingClaim"
+            if wanted_modes.endswith("Many")
+            else f"set global.llm.cache.accessMode: {modes}"
+        )
+        yield f"claim {name}: is {modes} and is to be {wanted_modes}, and a claim's access mode never changes; {todo}"
     has, wanted = (_number(obj["spec"]["resources"]["requests"]["storage"]) for obj in (there, claim))
     size = claim["spec"]["resources"]["requests"]["storage"]
     given = there["spec"]["resources"]["requests"]["storage"]
@@ -356,15 +366,17 @@ def _secrets(cluster: Cluster, release: list[Object], namespace: str, found: Fin
         if obj["kind"] == "TriggerAuthentication"
         for reference in obj["spec"].get("secretTargetRef", [])
     }
-    for secrets, why in ((wanted, "a container takes its environment from it"), (asked, "KEDA asks Prometheus with it")):
-        for name, key in sorted(secrets):
+    for references, why in ((wanted, "a container takes its environment from it"), (asked, "KEDA asks Prometheus with it")):
+        for name in sorted({name for name, _ in references}):
             there = cluster.get("secret", name, "-n", namespace)
-            if there is None or key not in (there.get("data") or {}):
-                lack = "does not exist" if there is None else f"has no key {key}"
-                found.problems.append(
-                    f"secret {name}: {lack} in namespace {namespace}, and {why}; "
-                    f"kubectl -n {namespace} create secret generic {name} --from-literal={key}=…"
-                )
+            has = (there or {}).get("data") or {}
+            keys = sorted(key for secret, key in references if secret == name and key not in has)
+            if keys:
+                lack = "does not exist" if there is None else f"has no key {', '.join(keys)}"
+                given = " ".join(f"--from-literal={key}=…" for key in keys)
+                patch = json.dumps({"stringData": dict.fromkeys(keys, "…")}, ensure_ascii=False)
+                what = f"create secret generic {name} {given}" if there is None else f"patch secret {name} -p '{patch}'"
+                found.problems.append(f"secret {name}: {lack} in namespace {namespace}, and {why}; kubectl -n {namespace} {what}")
 
 
 def _unprovided(cluster: Cluster, name: str, claim: Object) -> Iterator[str]:
@@ -435,14 +447,15 @@ def _nodes(cluster: Cluster, release: list[Object], _namespace: str, found: Find
     """
     nodes = cluster.items("nodes")
     messages = _unplaced(nodes, services(release))
-    helper = next((title for title, where in AUTOSCALERS.items() if cluster.get(*where)), None) if messages else None
+    most = [] if messages else _unplaced(nodes, services(release, most=True))
+    more = [f"{message}; global.llm.autoscaling may ask for so many" for message in most]
+    short = messages or more
+    helper = next((title for title, where in AUTOSCALERS.items() if cluster.get(*where)), None) if short else None
     if helper:
-        found.warnings.extend(f"{message}; {helper} may add nodes" for message in messages)
-        return
-    found.problems.extend(messages)
-    if not messages:
-        more = _unplaced(nodes, services(release, most=True))
-        found.warnings.extend(f"{message}; global.llm.autoscaling may ask for so many" for message in more)
+        found.warnings.extend(f"{message}; {helper} may add nodes" for message in short)
+    else:
+        found.problems.extend(messages)
+        found.warnings.extend(more)
 
 
 def _unplaced(nodes: list[Object], wanted: list[Object]) -> list[str]:

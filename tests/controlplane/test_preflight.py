@@ -16,6 +16,7 @@ import pytest
 from hack import diff, documents, keda, kserve, lws, preflight
 from hack.kube import Cluster, Object, holds, until
 from hack.paths import VALUES
+from hack.shell import CommandFailed
 from tests.controlplane.conftest import GATEWAY as DEFAULT_GATEWAY
 from tests.harness import nodes, render, thaw
 from tests.harness.components import MORE
@@ -307,8 +308,34 @@ def test_one_claim_for_several_pods(ready: ControlPlane) -> None:
             "global.llm.cache.existingClaim to a ReadWriteMany or ReadOnlyMany claim"
         ]
         assert warnings(ready, mounting(1)) == []
+    with there(ready.cluster, claim("weights", modes=("ReadWriteOncePod",))):
+        assert warnings(ready, mounting(3)) == [
+            "claim weights: is ReadWriteOncePod and 3 engine pods mount it, so that one of them starts only; set "
+            "global.llm.cache.existingClaim to a ReadWriteMany or ReadOnlyMany claim"
+        ]
     with there(ready.cluster, claim("weights", modes=("ReadOnlyMany",))):
         assert warnings(ready, mounting(3)) == []
+
+
+def test_a_claim_keeps_its_access_mode(ready: ControlPlane) -> None:
+    """More engines derive another, fewer the one before; the API server refuses both in the middle of an upgrade."""
+    one, many = (
+        claim("weights", storageClassName="standard"),
+        claim("weights", modes=("ReadWriteMany",), storageClassName="standard"),
+    )
+    told = "claim weights: is {} and is to be {}, and a claim's access mode never changes; {}"
+    with there(ready.cluster, one):
+        assert problems(ready, service(), one) == []
+        assert problems(ready, service(), many) == [
+            told.format("ReadWriteOnce", "ReadWriteMany", "fill a ReadWriteMany claim and set global.llm.cache.existingClaim")
+        ]
+        with pytest.raises(CommandFailed, match="spec is immutable"):
+            ready.cluster.apply([many], dry_run=True)
+    with there(ready.cluster, many):
+        assert problems(ready, service(), many) == []
+        assert problems(ready, service(), one) == [
+            told.format("ReadWriteMany", "ReadWriteOnce", "set global.llm.cache.accessMode: ReadWriteMany")
+        ]
 
 
 def test_a_claim_that_is_to_grow(ready: ControlPlane) -> None:
@@ -351,7 +378,10 @@ def test_a_secret_that_is_missing(ready: ControlPlane, tmp_path: Path) -> None:
     ]
     metadata = {"name": "hub", "namespace": NAMESPACE}
     with there(ready.cluster, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"other": "x"}}):
-        assert told()[0].startswith(f"secret hub: has no key token in namespace {NAMESPACE}")
+        assert told() == [
+            f"secret hub: has no key token in namespace {NAMESPACE}, and a container takes its environment from it; "
+            f"""kubectl -n {NAMESPACE} patch secret hub -p '{{"stringData": {{"token": "…"}}}}'"""
+        ]
     with there(ready.cluster, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"token": "x"}}):
         assert told() == []
 
@@ -582,15 +612,20 @@ def test_a_secret_that_keda_is_to_ask_with_is_there(keda_ready: ControlPlane) ->
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "TriggerAuthentication",
         "metadata": {"name": "demo-prometheus", "namespace": NAMESPACE},
-        "spec": {"secretTargetRef": [{"parameter": "bearerToken", "name": "prometheus-token", "key": "bearerToken"}]},
+        "spec": {"secretTargetRef": [{"parameter": key, "name": "login", "key": key} for key in ("username", "password")]},
     }
-    release = (service(), scaled(address="https://prometheus.example.com"), authentication)
+    release = (service(), scaled(address=ELSEWHERE), authentication)
     assert problems(keda_ready, *release) == [
-        f"secret prometheus-token: does not exist in namespace {NAMESPACE}, and KEDA asks Prometheus with it; "
-        f"kubectl -n {NAMESPACE} create secret generic prometheus-token --from-literal=bearerToken=…"
+        f"secret login: does not exist in namespace {NAMESPACE}, and KEDA asks Prometheus with it; "
+        f"kubectl -n {NAMESPACE} create secret generic login --from-literal=password=… --from-literal=username=…"
     ]
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "prometheus-token", "namespace": NAMESPACE}}
-    with there(keda_ready.cluster, {**secret, "stringData": {"bearerToken": "x"}}):
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": NAMESPACE}}
+    with there(keda_ready.cluster, {**secret, "stringData": {"username": "x", "other": "x"}}):
+        assert problems(keda_ready, *release) == [
+            f"secret login: has no key password in namespace {NAMESPACE}, and KEDA asks Prometheus with it; "
+            f"""kubectl -n {NAMESPACE} patch secret login -p '{{"stringData": {{"password": "…"}}}}'"""
+        ]
+    with there(keda_ready.cluster, {**secret, "stringData": {"username": "x", "password": "x"}}):
         assert problems(keda_ready, *release) == []
 
 
@@ -741,12 +776,17 @@ def test_who_may_not_ask_through_the_api_server(tenants: ControlPlane) -> None:
 def test_more_engines_than_the_nodes_have_room_for_are_a_warning(keda_ready: ControlPlane) -> None:
     with machines(keda_ready, gpu_node("eight", 8)):
         wanted = service(gpus=4, selector="h100")
-        elsewhere = "https://prometheus.example.com"
-        assert problems(keda_ready, wanted, scaled(address=elsewhere, most=2)) == []
-        assert warnings(keda_ready, wanted, scaled(address=elsewhere, most=3)) == [
+        assert problems(keda_ready, wanted, scaled(address=ELSEWHERE, most=2)) == []
+        told = (
             f"nodes: 2 of 3 pods of the engine find room: each asks for 4 {DEVICE}, and the nodes that it may run on have "
             f"eight: 8; {LOWER}; global.llm.autoscaling may ask for so many"
-        ]
+        )
+        assert warnings(keda_ready, wanted, scaled(address=ELSEWHERE, most=3)) == [told]
+        metadata = {"name": "cluster-autoscaler-status", "namespace": "kube-system"}
+        with there(keda_ready.cluster, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}):
+            assert warnings(keda_ready, wanted, scaled(address=ELSEWHERE, most=3)) == [
+                f"{told}; the cluster autoscaler may add nodes"
+            ]
 
 
 # --- caches on nodes --------------------------------------------------------------------------------------------------
