@@ -23,7 +23,6 @@ from hack.shell import CommandFailed
 
 UNCHANGED, CHANGED, REFUSED, UNKNOWN = 0, 1, 2, 3
 MANAGER = "helm"  # Helm 4's field manager
-OWNER = {"meta.helm.sh/release-name": "name", "meta.helm.sh/release-namespace": "namespace"}
 KEEP = "helm.sh/resource-policy"
 SERVICE = "LLMInferenceService"
 CLAIM = "PersistentVolumeClaim"
@@ -101,7 +100,7 @@ def compare(cluster: Cluster, rendered: list[Object], name: str, namespace: str)
     for key, obj in wanted.items():
         if key not in live:
             report.changes.append(f"{key}: is created")
-        elif release.manifest and key not in release.manifest and not _owned(live[key], release):
+        elif release.manifest and key not in release.manifest and not owned(live[key], release.name, release.namespace):
             report.refused.append(
                 f"{key}: exists and belongs to no release or to another; delete it, rename, or upgrade with --take-ownership"
             )
@@ -149,13 +148,24 @@ def _annotations(obj: Object) -> Mapping[str, str]:
 def _as_sent(obj: Object, release: Release) -> Object:
     """An object with the marks that helm adds to it."""
     metadata = obj["metadata"]
-    owner = {annotation: getattr(release, attribute) for annotation, attribute in OWNER.items()}
     labels = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
-    return {**obj, "metadata": {**metadata, "annotations": {**_annotations(obj), **owner}, "labels": labels}}
+    annotations = {**_annotations(obj), **owner(release.name, release.namespace)}
+    return {**obj, "metadata": {**metadata, "annotations": annotations, "labels": labels}}
 
 
-def _owned(obj: Object, release: Release) -> bool:
-    return all(_annotations(obj).get(key) == getattr(release, attribute) for key, attribute in OWNER.items())
+def owner(name: str, namespace: str) -> dict[str, str]:
+    """The annotations by which helm knows the objects of a release."""
+    return {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}
+
+
+def owned(obj: Object, name: str, namespace: str) -> bool:
+    """Whether helm says of an object of the cluster that it is the release's."""
+    return owner(name, namespace).items() <= _annotations(obj).items()
+
+
+def kept(obj: Object) -> bool:
+    """Whether an object stays when it leaves its release."""
+    return _annotations(obj).get(KEEP) == "keep"
 
 
 def _dry_run(cluster: Cluster, obj: Object, release: Release) -> Object:
@@ -266,11 +276,10 @@ def _under(path: str, *prefixes: str) -> bool:
 def _gone(release: Release, wanted: Mapping[str, Object], report: Report) -> None:
     for key, obj in release.manifest.items():
         if key not in wanted and "helm.sh/hook" not in _annotations(obj):
-            kept = _annotations(obj).get(KEEP) == "keep"
             report.changes.append(
                 f"{key}: leaves the release and stays; set global.llm.cache.existingClaim to it to go on using it"
-                if kept and obj["kind"] == CLAIM
-                else f"{key}: {'leaves the release and stays' if kept else 'is deleted'}"
+                if kept(obj) and obj["kind"] == CLAIM
+                else f"{key}: {'leaves the release and stays' if kept(obj) else 'is deleted'}"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -67,19 +68,30 @@ class Cluster:
     @contextmanager
     def port_forward(self, namespace: str, target: str, port: int) -> Iterator[int]:
         """A local port that leads to `target` (service/…, pod/…); it lives as long as the block."""
-        command = [str(gobuild.program("kubectl")), "--kubeconfig", str(self.kubeconfig), "-n", namespace]
-        process = subprocess.Popen(
-            [*command, "port-forward", target, f":{port}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with self._listening("-n", namespace, "port-forward", target, f":{port}") as local:
+            yield local
+
+    @contextmanager
+    def proxy(self, path: str) -> Iterator[int]:
+        """A local port that leads to what the API server has under `path`, for reading only; it lives as long as the block.
+
+        `kubectl get --raw` sends no headers and does not tell whose status it got.
+        """
+        only = (f"--accept-paths=^{re.escape(path)}", "--reject-methods=POST,PUT,PATCH,DELETE")
+        with self._listening("proxy", "--port=0", *only) as local:
+            yield local
+
+    @contextmanager
+    def _listening(self, *arguments: str) -> Iterator[int]:
+        """The local port of a kubectl that says "Forwarding from 127.0.0.1:40123 -> 8000" or "Starting to serve on …"."""
+        command = [str(gobuild.program("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
             assert process.stderr is not None
-            line = process.stdout.readline()  # "Forwarding from 127.0.0.1:40123 -> 8000"
+            line = process.stdout.readline()
             if "127.0.0.1:" not in line:
-                raise CommandFailed([*command, "port-forward"], 1, line + process.stderr.read())
+                raise CommandFailed(command, 1, line + process.stderr.read())
             yield int(line.split("127.0.0.1:")[1].split()[0])
         finally:
             process.terminate()

@@ -7,7 +7,6 @@ A *problem* keeps the release from serving. A *warning* may: an autoscaler may a
 from __future__ import annotations
 
 import json
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,9 +14,10 @@ from pathlib import Path
 
 from kubernetes.utils import quantity
 
-from hack import deps, documents, gobuild, keda, kserve, lws
-from hack.kube import Cluster, Object, conditions, holds
+from hack import deps, documents, gobuild, kserve, lws, preflight_scaling
+from hack.kube import Cluster, Object
 from hack.paths import CHARTS
+from hack.preflight_scaling import services
 from hack.shell import Arg, CommandFailed, out
 
 SERVICES = kserve.CRDS[0]
@@ -96,95 +96,6 @@ def check(cluster: Cluster, release: list[Object], namespace: str) -> Findings:
                     raise
                 found.warnings.append(f"{title}: not checked; {error.output.strip().splitlines()[-1]}")
     return found
-
-
-def services(release: list[Object], *, most: bool = False) -> list[Object]:
-    """The services, with the number of engines that autoscaling begins with, or with the most that it may ask for."""
-    return [_counted(obj, release, most) for obj in release if obj["kind"] == "LLMInferenceService"]
-
-
-def _counted(service: Object, release: list[Object], most: bool) -> Object:
-    scaled = {obj["spec"]["scaleTargetRef"]["name"]: obj["spec"] for obj in release if obj["kind"] == "ScaledObject"}
-    spec = dict(service["spec"])
-    if spec.get("prefill"):
-        spec["prefill"] = dict(spec["prefill"])
-    for child, side in _children({**service, "spec": spec}).items():
-        ours: Object = scaled.get(child, {})
-        theirs = side.get("scaling") or {}
-        least = ours.get("minReplicaCount", theirs.get("minReplicas"))
-        highest = ours.get("maxReplicaCount", theirs.get("maxReplicas"))
-        if highest is not None:
-            side["replicas"] = highest if most else (least or 0)
-    return {**service, "spec": spec}
-
-
-def _children(service: Object) -> dict[str, Object]:
-    """The Deployments or LeaderWorkerSets that KServe makes of a service, by name: the side of the service that each is of."""
-    spec = service["spec"]
-    sides = {"": spec, **({"-prefill": spec["prefill"]} if spec.get("prefill") else {})}
-    name = service["metadata"].get("name")
-    return {f"{name}-kserve{'-mn' if 'worker' in side else ''}{suffix}": side for suffix, side in sides.items()}
-
-
-# --- autoscaling -------------------------------------------------------------------------------------------------------
-
-
-def _scaling(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
-    """Who scales, by what, and whether somebody else does it already."""
-    ours = {obj["metadata"]["name"]: obj["spec"] for obj in release if obj["kind"] == "ScaledObject"}
-    children = {child: side for service in services(release) for child, side in _children(service).items()}
-    theirs = {child: side["scaling"]["keda"] for child, side in children.items() if (side.get("scaling") or {}).get("keda")}
-    triggers = [trigger for spec in (*ours.values(), *theirs.values()) for trigger in spec["triggers"]]
-    if not triggers:
-        return
-    if cluster.get("crd", keda.CRDS[0]) is None:
-        found.problems.append(
-            f"resource definition {keda.CRDS[0]}: is not in the cluster and global.llm.autoscaling needs it; install KEDA 2.20"
-        )
-        return
-    api = cluster.get("apiservice", keda.API)
-    if not holds(api, "Available"):
-        why = conditions(api).get("Available", {}).get("message", "nobody serves it")
-        found.problems.append(f"KEDA: {keda.API} is not available ({why}), so that nothing would scale; see its pods")
-    targets = {*theirs, *(spec["scaleTargetRef"]["name"] for spec in ours.values())}
-    made = {*ours, *(f"keda-hpa-{name}" for name in ours)}
-    for kind, title in (("scaledobjects.keda.sh", "ScaledObject"), ("horizontalpodautoscalers", "HorizontalPodAutoscaler")):
-        for other in cluster.items(kind, "-n", namespace):
-            name, target = other["metadata"]["name"], other["spec"]["scaleTargetRef"]["name"]
-            if target in targets and name not in made and not other["metadata"].get("ownerReferences"):
-                found.problems.append(
-                    f"{title} {name}: scales {target} already; delete it, or set global.llm.autoscaling.enabled: false"
-                )
-    asked = [trigger["metadata"] for trigger in triggers if trigger["type"] == "prometheus"]
-    # Who wants credentials or a tenant is asked by KEDA alone, which has them.
-    for address in sorted(
-        {metadata["serverAddress"] for metadata in asked if not {"authModes", "customHeaders"} & set(metadata)}
-    ):
-        found.warnings.extend(_unanswered(cluster, address))
-
-
-def _unanswered(cluster: Cluster, address: str) -> Iterator[str]:
-    """Whether a Prometheus that is a Service of the cluster is there and answers; of others the cluster cannot tell."""
-    path = "global.llm.autoscaling.prometheus.serverAddress"
-    url = urllib.parse.urlsplit(address)
-    name, _, rest = (url.hostname or "").partition(".")
-    namespace, _, domain = rest.partition(".")
-    if not namespace or domain not in ("", "svc", "svc.cluster.local"):
-        return
-    if cluster.get("service", name, "-n", namespace) is None:
-        yield f"{path}: {address} names no Service of the cluster, so that the number of engines would not change"
-    elif url.scheme == "http" and not url.path.strip("/"):
-        where = f"/api/v1/namespaces/{namespace}/services/{name}:{url.port or 80}/proxy/api/v1/query?query=count(up)"
-        try:
-            told = cluster.kubectl("get", "--raw", where)
-        except CommandFailed as error:
-            if "forbidden" in error.output.lower():
-                raise
-            told = ""
-        if '"status":"success"' not in told:
-            yield f"{path}: {address} does not answer a query, so that the number of engines would not change"
-        elif '"result":[]' in told:
-            yield f"{path}: {address} has no series; nothing would scale"
 
 
 # --- definitions and controller ---------------------------------------------------------------------------------------
@@ -399,17 +310,27 @@ def _storage(cluster: Cluster, release: list[Object], namespace: str, found: Fin
                 "(or the model's pvc:// uri) to one that does"
             )
         elif mounts > 1 and not any(mode.endswith("Many") for mode in there["spec"]["accessModes"]):
+            modes = there["spec"]["accessModes"]
+            fate = "one of them starts only" if modes == ["ReadWriteOncePod"] else "all of them must fit on one node"
             found.warnings.append(
-                f"claim {name}: is {', '.join(there['spec']['accessModes'])} and {mounts} engine pods mount it, so that all of "
-                "them must fit on one node; set global.llm.cache.existingClaim to a ReadWriteMany or ReadOnlyMany claim"
+                f"claim {name}: is {', '.join(modes)} and {mounts} engine pods mount it, so that {fate}; set "
+                "global.llm.cache.existingClaim to a ReadWriteMany or ReadOnlyMany claim"
             )
     for name, claim in claims.items():
         there = cluster.get("pvc", name, "-n", namespace)
-        found.problems.extend(_unprovided(cluster, name, claim) if there is None else _resized(cluster, name, there, claim))
+        found.problems.extend(_unprovided(cluster, name, claim) if there is None else _changed(cluster, name, there, claim))
 
 
-def _resized(cluster: Cluster, name: str, there: Object, claim: Object) -> Iterator[str]:
-    """What keeps a claim that exists from becoming as large as it is to be."""
+def _changed(cluster: Cluster, name: str, there: Object, claim: Object) -> Iterator[str]:
+    """What keeps a claim that exists from becoming what it is to be: more engines may ask for another access mode."""
+    modes, wanted_modes = (" and ".join(obj["spec"]["accessModes"]) for obj in (there, claim))
+    if modes != wanted_modes:
+        todo = (
+            f"fill a {wanted_modes} claim and set global.llm.cache.existingClaim"
+            if wanted_modes.endswith("Many")
+            else f"set global.llm.cache.accessMode: {modes}"
+        )
+        yield f"claim {name}: is {modes} and is to be {wanted_modes}, and a claim's access mode never changes; {todo}"
     has, wanted = (_number(obj["spec"]["resources"]["requests"]["storage"]) for obj in (there, claim))
     size = claim["spec"]["resources"]["requests"]["storage"]
     given = there["spec"]["resources"]["requests"]["storage"]
@@ -445,15 +366,17 @@ def _secrets(cluster: Cluster, release: list[Object], namespace: str, found: Fin
         if obj["kind"] == "TriggerAuthentication"
         for reference in obj["spec"].get("secretTargetRef", [])
     }
-    for secrets, why in ((wanted, "a container takes its environment from it"), (asked, "KEDA asks Prometheus with it")):
-        for name, key in sorted(secrets):
+    for references, why in ((wanted, "a container takes its environment from it"), (asked, "KEDA asks Prometheus with it")):
+        for name in sorted({name for name, _ in references}):
             there = cluster.get("secret", name, "-n", namespace)
-            if there is None or key not in (there.get("data") or {}):
-                lack = "does not exist" if there is None else f"has no key {key}"
-                found.problems.append(
-                    f"secret {name}: {lack} in namespace {namespace}, and {why}; "
-                    f"kubectl -n {namespace} create secret generic {name} --from-literal={key}=…"
-                )
+            has = (there or {}).get("data") or {}
+            keys = sorted(key for secret, key in references if secret == name and key not in has)
+            if keys:
+                lack = "does not exist" if there is None else f"has no key {', '.join(keys)}"
+                given = " ".join(f"--from-literal={key}=…" for key in keys)
+                patch = json.dumps({"stringData": dict.fromkeys(keys, "…")}, ensure_ascii=False)
+                what = f"create secret generic {name} {given}" if there is None else f"patch secret {name} -p '{patch}'"
+                found.problems.append(f"secret {name}: {lack} in namespace {namespace}, and {why}; kubectl -n {namespace} {what}")
 
 
 def _unprovided(cluster: Cluster, name: str, claim: Object) -> Iterator[str]:
@@ -524,14 +447,15 @@ def _nodes(cluster: Cluster, release: list[Object], _namespace: str, found: Find
     """
     nodes = cluster.items("nodes")
     messages = _unplaced(nodes, services(release))
-    helper = next((title for title, where in AUTOSCALERS.items() if cluster.get(*where)), None) if messages else None
+    most = [] if messages else _unplaced(nodes, services(release, most=True))
+    more = [f"{message}; global.llm.autoscaling may ask for so many" for message in most]
+    short = messages or more
+    helper = next((title for title, where in AUTOSCALERS.items() if cluster.get(*where)), None) if short else None
     if helper:
-        found.warnings.extend(f"{message}; {helper} may add nodes" for message in messages)
-        return
-    found.problems.extend(messages)
-    if not messages:
-        more = _unplaced(nodes, services(release, most=True))
-        found.warnings.extend(f"{message}; global.llm.autoscaling may ask for so many" for message in more)
+        found.warnings.extend(f"{message}; {helper} may add nodes" for message in short)
+    else:
+        found.problems.extend(messages)
+        found.warnings.extend(more)
 
 
 def _unplaced(nodes: list[Object], wanted: list[Object]) -> list[str]:
@@ -621,6 +545,11 @@ def _no_room(pods: Pods, placed: int, before: Mapping[str, Mapping[str, Decimal]
         f"{_amount(short, pods.requests[short])} {short}, and the nodes that it may run on have {free}{more}; "
         "add nodes, or lower global.llm.replicas or global.llm.parallel"
     )
+
+
+def _scaling(cluster: Cluster, release: list[Object], namespace: str, found: Findings) -> None:
+    found.problems.extend(preflight_scaling.problems(cluster, release, namespace))
+    found.warnings.extend(preflight_scaling.warnings(cluster, release))
 
 
 def _number(amount: str | int | float) -> Decimal:

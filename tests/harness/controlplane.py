@@ -112,6 +112,17 @@ def free_port() -> int:
         return port
 
 
+def own_address() -> str:
+    """This machine's address, empty when it has loopback only, to which the API server leads no request for a Service."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # asks for the route and sends nothing
+        except OSError:
+            return ""
+        address: str = probe.getsockname()[0]
+        return address
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[ControlPlane]:
     """etcd and kube-apiserver, ready; all that was spawned is ended with the block."""

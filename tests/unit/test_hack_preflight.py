@@ -72,6 +72,7 @@ KSERVES = {"minReplicas": 2, "maxReplicas": 4}
     [
         ({"replicas": 3}, [], [3], [3]),
         ({"scaling": KSERVES}, [], [2], [4]),
+        ({"scaling": {**KSERVES, "minReplicas": 1, "keda": {"idleReplicaCount": 0}}}, [], [0], [4]),
         ({}, ["demo-kserve"], [0], [5]),
         ({"worker": WORKER, "parallelism": SIXTEEN}, ["demo-kserve-mn"], [0, 0], [5, 5]),
         ({}, ["demo-2-kserve", "my-demo-kserve"], [1], [1]),
@@ -84,10 +85,8 @@ def test_engines_that_autoscaling_begins_with_and_may_ask_for(
     spec: dict[str, Any], targets: list[str], least: list[int], most: list[int]
 ) -> None:
     service = {"kind": "LLMInferenceService", "metadata": {"name": "demo"}, "spec": {"template": ENGINE, **spec}}
-    scaled = [
-        {"kind": "ScaledObject", "spec": {"scaleTargetRef": {"name": name}, "minReplicaCount": 0, "maxReplicaCount": 5}}
-        for name in targets
-    ]
+    counts = {"minReplicaCount": 0, "maxReplicaCount": 5, "triggers": []}
+    scaled = [{"kind": "ScaledObject", "spec": {"scaleTargetRef": {"name": name}, **counts}} for name in targets]
     for wanted, counts in ((False, least), (True, most)):
         (found,) = preflight.services([service, *scaled], most=wanted)
         assert [pods.count for pods in preflight.pods_of(found)] == counts
