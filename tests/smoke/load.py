@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hack import demo, versions
-from hack.kube import RESTRICTED, Cluster, until
+from hack import demo
+from hack.kube import Cluster, until
 from tests.smoke import releases
 
 # A connection for each request, as those of many clients: kube-proxy then chooses among the pods that are ready.
@@ -82,27 +82,7 @@ def load(
         "BODY": json.dumps(wanted),
         "THREADS": str(threads),
     }
-    container = {
-        "name": "load",
-        "image": versions.images()["storage-initializer"].ref,
-        "command": ["python3", "-c", SCRIPT],
-        "env": [{"name": key, "value": value} for key, value in env.items()],
-        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
-        "securityContext": RESTRICTED,
-    }
-    spec = {
-        "terminationGracePeriodSeconds": 0,
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "securityContext": releases.NOT_ROOT,
-        "containers": [container],
-    }
-    metadata = {"name": name, "namespace": demo.NAMESPACE, "labels": {"app": name}}
-    cluster.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}])
-    try:
-        releases.ready(cluster, f"app={name}", 1, 60)
+    with releases.script(cluster, name, SCRIPT, env):
         running = Load(cluster, name)
         until(lambda: running.done() > 0, 60, "no request was answered", every=1)
         yield running
-    finally:
-        cluster.kubectl("-n", demo.NAMESPACE, "delete", "pod", name, "--grace-period=0", "--force", "--ignore-not-found")

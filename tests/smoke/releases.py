@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from hack import demo
-from hack.kube import Cluster, Object, holds, until
+from hack import demo, versions
+from hack.kube import RESTRICTED, Cluster, Object, holds, until
 from hack.paths import CHARTS, VALUES
 from tests.harness import values_file
 from tests.harness.components import overlay
@@ -62,6 +62,35 @@ def assert_answers(cluster: Cluster, name: str, timeout: float = 300) -> None:
     ready(cluster, workload(name), 1, timeout)
     with Engine.connect(cluster, demo.NAMESPACE, name) as engine:
         assert engine.complete("The quick brown")["choices"][0]["text"] == " fox jumps over the lazy dog."
+
+
+@contextmanager
+def script(cluster: Cluster, name: str, text: str, env: Mapping[str, str], *, metrics: int = 0) -> Iterator[None]:
+    """A pod that runs a Python script, for as long as the block lasts; Prometheus asks its port `metrics`, where that is set."""
+    asked = {"prometheus.io/scrape": "true", "prometheus.io/port": str(metrics), "prometheus.io/path": "/metrics"}
+    container = {
+        "name": "main",
+        "image": versions.images()["storage-initializer"].ref,
+        "command": ["python3", "-c", text],
+        "env": [{"name": key, "value": value} for key, value in env.items()],
+        "ports": [{"containerPort": metrics}] if metrics else [],
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        "securityContext": RESTRICTED,
+    }
+    spec = {
+        "terminationGracePeriodSeconds": 0,
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": NOT_ROOT,
+        "containers": [container],
+    }
+    metadata = {"name": name, "namespace": demo.NAMESPACE, "labels": {"app": name}, "annotations": asked if metrics else {}}
+    cluster.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}])
+    try:
+        ready(cluster, f"app={name}", 1, 60)
+        yield
+    finally:
+        cluster.kubectl("-n", demo.NAMESPACE, "delete", "pod", name, "--grace-period=0", "--force", "--ignore-not-found")
 
 
 def workload(name: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 from hack import demo, documents, kserve, platform, prometheus
 from hack import keda as operator
 from hack.kube import Cluster, holds, until
+from tests.harness import render, thaw
 from tests.harness.components import overlay
 from tests.smoke import releases
 from tests.smoke.engine import Engine
@@ -303,6 +304,62 @@ def test_a_schedule_from_nothing_and_back(cluster: Cluster) -> None:
         watch.until(lambda: watch.count == 1, 150, "the schedule starts no engine")
         releases.assert_answers(cluster, name)
         watch.until(lambda: watch.count == 0, 180, "the schedule's end stops no engine")
+
+
+# What an endpoint picker exports of requests that it holds: nothing before the first one. `/hold/N` sets how many.
+PICKER = """
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    held = None
+
+    def do_GET(self):
+        if self.path.startswith("/hold/"):
+            Handler.held = int(self.path.removeprefix("/hold/"))
+        lines = ['inference_pool_ready_pods{name="pool"} 0']
+        if Handler.held is not None:
+            lines.append('inference_extension_flow_control_queue_size{priority="0"} %d' % Handler.held)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write("".join(line + "\\n" for line in lines).encode())
+
+http.server.ThreadingHTTPServer(("", 9090), Handler).serve_forever()
+"""
+
+
+def test_held_requests_start_an_engine_and_those_that_it_computes_keep_it(cluster: Cluster) -> None:
+    """Zero engines, one for what a stand-in for the picker holds, and none when nobody asks any more.
+
+    The cluster has no gateway: the service runs without one, and KEDA gets the ScaledObject of one that has it.
+    """
+    name, picker = "held", "held-kserve-router-scheduler-6b7c8d9f5-m2m4n"
+    quick = {"minReplicas": 0, "maxReplicas": 1, "cooldownPeriod": 15}
+    closed = values(**quick, signals={"office": {"start": "0 0 29 2 *", "end": "1 0 29 2 *", "replicas": 1}})
+    held = values(**quick, signals={"heldRequests": {}, "requests": {}})
+    held = overlay(held, {"global": {"llm": {"router": {"enabled": True, "flowControl": {"enabled": True}}}}})
+    scaling = render("llm-stack", "demo", values=held, name=name, namespace=demo.NAMESPACE).one("ScaledObject")
+
+    def hold(number: int) -> None:
+        cluster.kubectl("get", "--raw", f"/api/v1/namespaces/{demo.NAMESPACE}/pods/{picker}:9090/proxy/hold/{number}")
+
+    with (
+        releases.installed(cluster, name, closed),
+        releases.script(cluster, picker, PICKER, {}, metrics=9090),
+        watched(cluster, f"{name}-kserve") as watch,
+    ):
+        cluster.apply([thaw(scaling)])
+        watch.until(lambda: watch.metric() == 0, 60, "Prometheus does not know the picker")
+        watch.until(lambda: watch.count == watch.ready == 0, 90, "engines are left")
+        hold(1)
+        watch.until(lambda: watch.count == 1, 60, "the held request starts no engine")
+        releases.ready(cluster, releases.workload(name), 1)
+        with load(cluster, name, threads=1, **LONG) as asking:
+            hold(0)
+            watch.hold(1, 60)
+            assert watch.metric() == 0
+        assert asking.errors() == []
+        watch.until(lambda: watch.count == 0, 180, "with nothing to do the engine stays")
 
 
 def test_decode_scales_without_prefill(cluster: Cluster) -> None:
