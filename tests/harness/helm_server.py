@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import threading
 from functools import cache
-from typing import IO
+from typing import IO, Any
 
 from hack import gobuild
 from hack.shell import BRIEF, environment
@@ -20,10 +21,16 @@ class HelmServer:
 
     def __init__(self) -> None:
         self._calls = 0
+        self._one = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What `helm ARGUMENTS` gives. Raises AssertionError when the process ends instead of answering."""
+        """What `helm ARGUMENTS` gives, to one thread after the other. AssertionError when the process ends instead."""
+        with self._one:
+            told = self._ask(arguments)
+        return subprocess.CompletedProcess(["helm", *arguments], told["status"], told["stdout"], told["stderr"])
+
+    def _ask(self, arguments: tuple[str, ...]) -> Any:
         if self._process is None or self._calls >= CALLS:
             self.stop()
             command = [str(gobuild.program("helm-server"))]
@@ -37,8 +44,7 @@ class HelmServer:
             questions.flush()
         line = answers.readline()
         assert line, f"helm-server ended, status {self._process.wait()}, at: helm {' '.join(arguments)}"
-        told = json.loads(line)
-        return subprocess.CompletedProcess(["helm", *arguments], told["status"], told["stdout"], told["stderr"])
+        return json.loads(line)
 
     def stop(self) -> None:
         """End the process, which nothing is asked of now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -86,6 +87,9 @@ def test_the_server_says_what_the_program_says(values: dict[str, Any]) -> None:
 def test_a_server_is_replaced_and_one_that_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helm_server, "CALLS", 2)
     server = helm_server.HelmServer()
+    with ThreadPoolExecutor(4) as threads:
+        helps = list(threads.map(lambda name: server.run(name, "--help").stdout, ["template", "lint"] * 6))
+    assert [text.count("helm template [NAME]") for text in helps] == [1, 0] * 6
     assert [server.run("no-such-command").returncode for _ in range(5)] == [1] * 5
     assert server.run("version").stdout.startswith("version.BuildInfo")
     server.stop()

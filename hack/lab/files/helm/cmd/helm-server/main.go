@@ -28,6 +28,7 @@ func run(arguments []string, errorFile *os.File) (answer, error) {
 	command, err := helmcmd.NewRootCmd(&out, arguments, helmcmd.SetupLogging)
 	if err == nil {
 		command.SetArgs(arguments)
+		command.SetOut(&out) // where cobra itself prints help
 		err = command.Execute()
 	}
 	if err != nil {
