@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from hack import deps, kserve
-from tests.harness import render
+from tests.controlplane import preflights
+from tests.harness import nodes, render
 from tests.harness.controlplane import ControlPlane, install_kserve, namespace, running
 
 NAMESPACE = "llm"
@@ -32,4 +33,15 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         install_kserve(plane, chart.objects)
         namespace(plane, NAMESPACE)
         plane.cluster.apply([GATEWAY])
+        yield plane
+
+
+@pytest.fixture
+def ready(plane: ControlPlane) -> Iterator[ControlPlane]:
+    """The control plane with a node for everybody and a default class; only the controller's pod is missing."""
+    namespace(plane, preflights.NAMESPACE)
+    with (
+        preflights.machines(plane, nodes.Node("plain")),
+        preflights.there(plane.cluster, preflights.storage_class("standard", default=True)),
+    ):
         yield plane
