@@ -1,10 +1,5 @@
 {{/*
-Parts of the plan: how many engines there are, and what says so.
-
-Every query is of one side's pods and gives one number or nothing, and nothing means that nothing is done: KEDA is told not to take an empty
-answer for zero (`ignoreNullValues: "false"`), and an autoscaler without a number leaves the count alone. Requests and caches are summed
-over the pods and divided by the target of one (AverageValue); a latency is compared with its target (Value), and where there is none
-because nobody asks, as the pods themselves say, that counts as zero.
+Parts of the plan: how many engines there may be, how fast that changes, and who sets it. What says how many: _plan-signals.tpl.
 */}}
 
 {{/* In: the context with `side`. Adds to the side: startSeconds, scaledObject, autoscaling (empty where its count is fixed). */}}

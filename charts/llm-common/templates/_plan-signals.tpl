@@ -1,6 +1,11 @@
 {{/*
 Parts of the plan: what says how many engines there should be. A signal is a row of llm-common.signals, a schedule, or a query of the
 user's; of each comes one trigger of KEDA's.
+
+Every query is of one side's pods and gives one number or nothing, and nothing means that nothing is done: KEDA is told not to take an empty
+answer for zero (`ignoreNullValues: "false"`), and an autoscaler without a number leaves the count alone. Requests and caches are summed
+over the pods and divided by the target of one (AverageValue); a latency is compared with its target (Value), and where there is none
+because nobody asks, as the pods themselves say, that counts as zero.
 */}}
 
 {{/* What is known by name. metrics: added up; type: of the HorizontalPodAutoscaler's target; keys: beside `target`; not: the role that it
